@@ -1,0 +1,1 @@
+"""Regenerates *Rethinking ImageNet Pre-training* (He, Girshick, Dollár): the code behind the workflow's rules."""

@@ -1,0 +1,69 @@
+"""Writes a data set's manifest: what its annotation file and image list are, as hashes and counts.
+
+    python -m workflow_scripts.data.manifest --annotations instances_train2017.json --images train2017 \\
+        --output manifest.json
+
+The manifest is the identity of a data set in this study. Its fields:
+
+    file                name of the annotation file, without its folder
+    bytes               size of the annotation file
+    sha256              SHA-256 of the annotation file
+    image_count         entries of `images`
+    annotation_count    entries of `annotations`, crowds included
+    categories          category names in ascending order of category id
+    image_list_sha256   SHA-256 of the lines "ID FILE_NAME" in ascending order of id: the same for the same
+                        images in whatever order and with whatever annotations. By hand:
+                        jq -r '.images[]|"\\(.id) \\(.file_name)"' FILE | sort -n | sha256sum
+
+Every listed image must exist as a file below `--images`; their pixels are not read.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.data import coco
+from workflow_scripts.errors import command
+from workflow_scripts.files import sha256, write_json
+
+
+def describe(
+    path: Path, images: Sequence[coco.Image], annotation_count: int, categories: Iterable[coco.Category]
+) -> dict[str, Any]:
+    """The manifest of the annotation file at `path`, whose content the caller has already read."""
+    return {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+        "image_count": len(images),
+        "annotation_count": annotation_count,
+        "categories": [category.name for category in categories],
+        "image_list_sha256": image_list_sha256(images),
+    }
+
+
+def image_list_sha256(images: Iterable[coco.Image]) -> str:
+    """The hash that identifies a list of images, whatever its order: see the module's docstring."""
+    lines = (f"{image.id} {image.file_name}\n" for image in sorted(images, key=lambda image: image.id))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--annotations", type=Path, required=True, help="COCO annotation file")
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
+    parser.add_argument("--output", type=Path, required=True, help="manifest to write")
+    arguments = parser.parse_args()
+    file = coco.read(arguments.annotations)
+    coco.require_image_files(file, arguments.images)
+    write_json(
+        arguments.output, describe(file.path, file.images, len(file.annotation_image_ids), file.categories)
+    )
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,46 @@
+"""The settings of a miniature world."""
+
+import json
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workflow_scripts.errors import UserError
+
+# Room for every image identifier of the train split below the first one of val.
+MOST_IMAGES = 1_000_000
+
+
+class Settings(BaseModel):
+    """How many pictures to draw, and how large (side in pixels); `seed` chooses the world."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    seed: int = Field(default=0, ge=0)
+    image_size: int = Field(default=80, ge=48)
+    train_images: int = Field(default=2000, ge=1, le=MOST_IMAGES)
+    val_images: int = Field(default=250, ge=1, le=MOST_IMAGES)
+    classification_image_size: int = Field(default=64, ge=24)
+    classification_images_per_class: int = Field(default=200, ge=1, le=MOST_IMAGES)
+    classification_val_images_per_class: int = Field(default=20, ge=1, le=MOST_IMAGES)
+
+
+def read_settings(text: str) -> Settings:
+    """Settings from JSON text; what is left out keeps its default.
+
+    Raises UserError that lists every unknown key, wrong type and value out of range.
+    """
+    try:
+        return Settings.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"--settings is not JSON: {error}. Pass an object such as '{{\"seed\": 0}}'."
+        ) from None
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'all'}: {problem['msg']}, found {problem['input']!r}"
+            for problem in error.errors()
+        )
+        known = ", ".join(Settings.model_fields)
+        raise UserError(
+            f"The miniature world's settings are wrong: {problems}. Known settings: {known}."
+        ) from None

@@ -1,0 +1,90 @@
+"""A recipe as detectron2's configuration."""
+
+from detectron2.config import CfgNode, get_cfg
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.recipes import Recipe
+
+RGB_MEAN = [123.675, 116.28, 103.53]
+RGB_STD = [58.395, 57.12, 57.375]
+
+
+def detectron2_config(recipe: Recipe, num_classes: int) -> CfgNode:
+    """The architecture, optimiser and augmentation of a recipe.
+
+    Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
+    recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen.
+
+    Raises:
+        UserError: the recipe overrides a key that detectron2 does not have, or with a wrong type.
+    """
+    config = get_cfg()
+    config.SEED = recipe.seed
+    _normalise(config, recipe.norm)
+    _fpn(config)
+    config.MODEL.ROI_HEADS.NUM_CLASSES = num_classes
+    config.MODEL.MASK_ON = recipe.detector == "mask_rcnn"
+    _input(config, recipe)
+    _solver(config, recipe)
+    for name, value in recipe.detectron2.items():
+        _override(config, name, value, recipe.name)
+    config.freeze()
+    return config
+
+
+def _normalise(config: CfgNode, norm: str) -> None:
+    model = config.MODEL
+    model.BACKBONE.FREEZE_AT = 0
+    model.RESNETS.STRIDE_IN_1X1 = False
+    for section in (model.RESNETS, model.FPN, model.ROI_BOX_HEAD, model.ROI_MASK_HEAD):
+        section.NORM = norm
+
+
+def _fpn(config: CfgNode) -> None:
+    model = config.MODEL
+    levels = ["res2", "res3", "res4", "res5"]
+    model.META_ARCHITECTURE = "GeneralizedRCNN"
+    model.WEIGHTS = ""
+    model.BACKBONE.NAME = "build_resnet_fpn_backbone"
+    model.RESNETS.OUT_FEATURES = levels
+    model.FPN.IN_FEATURES = levels
+    model.ANCHOR_GENERATOR.SIZES = [[32], [64], [128], [256], [512]]
+    model.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
+    model.RPN.PRE_NMS_TOPK_TRAIN, model.RPN.POST_NMS_TOPK_TRAIN = 2000, 1000
+    model.RPN.PRE_NMS_TOPK_TEST, model.RPN.POST_NMS_TOPK_TEST = 1000, 1000
+    model.ROI_HEADS.NAME = "StandardROIHeads"
+    model.ROI_HEADS.IN_FEATURES = ["p2", "p3", "p4", "p5"]
+    model.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"
+    model.ROI_BOX_HEAD.NUM_CONV, model.ROI_BOX_HEAD.NUM_FC = 4, 1
+    model.ROI_BOX_HEAD.POOLER_RESOLUTION = 7
+    model.ROI_MASK_HEAD.NAME = "MaskRCNNConvUpsampleHead"
+    model.ROI_MASK_HEAD.NUM_CONV = 4
+    model.ROI_MASK_HEAD.POOLER_RESOLUTION = 14
+
+
+def _input(config: CfgNode, recipe: Recipe) -> None:
+    # RGB scaled by its deviation for both initialisations: what published GN weights expect, or are converted to.
+    config.INPUT.FORMAT = "RGB"
+    config.MODEL.PIXEL_MEAN, config.MODEL.PIXEL_STD = RGB_MEAN, RGB_STD
+    config.INPUT.MIN_SIZE_TRAIN = tuple(recipe.image_sides)
+    config.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
+    config.INPUT.MIN_SIZE_TEST = max(recipe.image_sides)
+    config.INPUT.MAX_SIZE_TRAIN = config.INPUT.MAX_SIZE_TEST = recipe.longest_side
+
+
+def _solver(config: CfgNode, recipe: Recipe) -> None:
+    config.SOLVER.BASE_LR = recipe.base_lr
+    config.SOLVER.MOMENTUM = recipe.momentum
+    config.SOLVER.WEIGHT_DECAY = recipe.weight_decay
+    config.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    config.SOLVER.IMS_PER_BATCH = recipe.batch
+
+
+def _override(config: CfgNode, name: str, value: object, recipe: str) -> None:
+    try:
+        config.merge_from_list([name, value])
+    except (AssertionError, KeyError, ValueError) as error:
+        raise UserError(
+            f"recipe {recipe}: detectron2: {name}: found {value!r}, which detectron2's configuration refuses ({error}); "
+            "correct it in the scale or in `numbers` of config.yaml"
+        ) from None

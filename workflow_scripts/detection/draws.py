@@ -1,0 +1,79 @@
+"""Random draws as a function of (seed, iteration, position in the global batch), whoever draws them.
+
+detectron2 draws augmentations and the RPN's and RoI heads' samples from global generators. Seeding those from a key
+just before each image's draw makes training continue bit for bit from a saved state, and makes one process and many
+draw the same.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def key(seed: int, *parts: int | str) -> int:
+    """A 63-bit number for a draw, independent of every other key's."""
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def seed_everything(number: int) -> None:
+    """Seed the global generators of random, numpy and torch (all devices)."""
+    random.seed(number)
+    np.random.seed(number & 0xFFFFFFFF)
+    torch.manual_seed(number)
+
+
+class SampledCounts:
+    """How many proposals the RoI heads sampled in this process, and how many of them are foreground."""
+
+    def __init__(self) -> None:
+        self.proposals = 0
+        self.foreground = 0
+
+
+class DrawsPerImage:
+    """Makes a detector's anchor and proposal sampling draw by image, and counts what was sampled.
+
+    Call `begin` before each forward pass; detectron2 samples the images of a batch in order.
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.seed = seed
+        self.sampled = SampledCounts()
+        self._iteration = 0
+        self._position = {"anchors": 0, "proposals": 0}
+        generator: Any = getattr(model, "proposal_generator", None)
+        heads: Any = getattr(model, "roi_heads", None)
+        if generator is not None:
+            generator._subsample_labels = self._per_image("anchors", generator._subsample_labels)
+        if heads is not None:
+            self._num_classes = heads.num_classes
+            heads._sample_proposals = self._counted(self._per_image("proposals", heads._sample_proposals))
+
+    def begin(self, iteration: int, first_position: int) -> None:
+        """The next forward pass is this iteration's, on images from `first_position` of the global batch on."""
+        self._iteration = iteration
+        self._position = dict.fromkeys(self._position, first_position)
+        self.sampled = SampledCounts()
+
+    def _per_image(self, what: str, sample: Callable[..., Any]) -> Callable[..., Any]:
+        def seeded(*args: Any) -> Any:
+            torch.manual_seed(key(self.seed, what, self._iteration, self._position[what]))
+            self._position[what] += 1
+            return sample(*args)
+
+        return seeded
+
+    def _counted(self, sample: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            indices, classes = sample(*args)
+            self.sampled.proposals += len(classes)
+            self.sampled.foreground += int((classes < self._num_classes).sum())
+            return indices, classes
+
+        return counted

@@ -1,0 +1,177 @@
+"""The backbone that pre-training hands to a detector: taken from a classifier trained here, or from published weights.
+
+python -m workflow_scripts.detection.pretrained trained --recipe recipe.json --state state.safetensors ...
+python -m workflow_scripts.detection.pretrained fetched --source URL_OR_PATH --sha256 ... --layout torchvision ...
+"""
+
+import argparse
+import json
+import re
+import shutil
+import urllib.request
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.detection.config import RGB_STD
+from workflow_scripts.detection.examples import centre_crop, folder_records
+from workflow_scripts.detection.models import Classifier, backbone_weights, build
+from workflow_scripts.detection.state import load_state, save_tensors
+from workflow_scripts.errors import UserError, command
+from workflow_scripts.files import sha256, write_atomically, write_json
+from workflow_scripts.study.recipes import Recipe
+
+TORCHVISION = (
+    (r"^(?:module\.|backbone\.)?", ""),
+    (r"^(conv1|bn1|gn1)\.", r"stem.\1."),
+    (r"^layer(\d)\.", lambda match: f"res{int(match[1]) + 1}."),
+    (r"\.downsample\.0\.", ".shortcut."),
+    (r"\.downsample\.1\.", ".shortcut.norm."),
+    (r"\.(?:bn|gn)(\d)\.", r".conv\1.norm."),
+)
+"""torchvision's names of a ResNet's weights as detectron2's, in order."""
+
+
+def torchvision_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A torchvision-style ResNet's weights (no classifier layer), named as in detectron2's ResNet."""
+    renamed: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        if name.split(".")[-2:-1] in (["fc"], ["head"]):
+            continue
+        for pattern, replacement in TORCHVISION:
+            name = re.sub(pattern, replacement, name)  # noqa: PLW2901 - one rewriting after another
+        renamed[name] = value
+    return renamed
+
+
+def bgr_to_rgb(first_convolution: Tensor) -> Tensor:
+    """The first convolution of a network that expects BGR from 0 to 255, for RGB divided by its deviation."""
+    return first_convolution.flip(1) * torch.tensor(RGB_STD).view(1, 3, 1, 1)
+
+
+def read_published(path: Path, digest: str, layout: str, colours: str) -> dict[str, Tensor]:
+    """Published weights as detectron2's ResNet names them, for RGB input. No pickle is executed.
+
+    Raises:
+        UserError: another hash than expected, or a file that holds more than tensors.
+    """
+    found = sha256(path)
+    if found != digest:
+        raise UserError(
+            f"{path}: found SHA-256 {found}, expected {digest}; fetch it again or correct config.yaml"
+        )
+    weights = _tensors(path)
+    renamed = torchvision_names(weights) if layout == "torchvision" else weights
+    if colours == "bgr" and "stem.conv1.weight" in renamed:
+        renamed["stem.conv1.weight"] = bgr_to_rgb(renamed["stem.conv1.weight"])
+    return renamed
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds on foreign files
+        raise UserError(
+            f"{path}: cannot be read as tensors alone ({type(error).__name__}); expected safetensors, or a .pth file "
+            "that torch.load reads with weights_only=True"
+        ) from None
+    return loaded.get("state_dict", loaded.get("model", loaded))
+
+
+def fetch(source: str, path: Path) -> None:
+    """Copy published weights from a URL or a path.
+
+    Raises:
+        UserError: they cannot be had.
+    """
+    try:
+        with write_atomically(path) as temporary:
+            if "://" in source:
+                with urllib.request.urlopen(source, timeout=60) as response, temporary.open("wb") as file:
+                    shutil.copyfileobj(response, file)
+            else:
+                shutil.copyfile(source, temporary)
+    except OSError as error:
+        raise UserError(
+            f"{source}: cannot be fetched ({error}); correct pretraining.fetch in config.yaml"
+        ) from None
+
+
+def accuracy(model: nn.Module, folder: Path, side: int, device: str) -> float:
+    """Top-1 accuracy, in percent, on an image folder."""
+    assert isinstance(model, Classifier)
+    records, _ = folder_records(folder)
+    model.eval()
+    right = 0
+    with torch.inference_mode():
+        for first in range(0, len(records), 64):
+            chunk = records[first : first + 64]
+            images = torch.stack([centre_crop(record["file_name"], side) for record in chunk])
+            labels = torch.tensor([record["label"] for record in chunk], device=device)
+            right += int((model.logits(images).argmax(dim=1) == labels).sum())
+    return 100 * right / len(records)
+
+
+def _trained(arguments: argparse.Namespace) -> None:
+    recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
+    _, classes = folder_records(arguments.val)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = build(recipe, len(classes), device)
+    state = load_state(arguments.state)
+    model.load_state_dict(state.weights)
+    top1 = accuracy(model, arguments.val, recipe.image_sides[0], device)
+    save_tensors(arguments.backbone, backbone_weights(recipe, state.weights), {"source": recipe.name})
+    write_json(
+        arguments.summary, {"kind": "train", "recipe": recipe.name, "classes": len(classes), "top1": top1}
+    )
+    print(f"{recipe.name}: top-1 accuracy {top1:.1f} % of {len(classes)} classes")
+
+
+def _fetched(arguments: argparse.Namespace) -> None:
+    path = arguments.backbone.with_name(Path(arguments.source).name)
+    fetch(arguments.source, path)
+    try:
+        weights = read_published(path, arguments.sha256, arguments.layout, arguments.colours)
+    finally:
+        path.unlink()
+    save_tensors(arguments.backbone, weights, {"source": arguments.source})
+    summary = {"kind": "fetch", "source": arguments.source, "sha256": arguments.sha256}
+    write_json(arguments.summary, summary)
+    print(json.dumps(summary))
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kinds = parser.add_subparsers(required=True)
+    trained = kinds.add_parser("trained", help="take the backbone of a classifier's state")
+    trained.add_argument("--recipe", type=Path, required=True, help="the classifier's recipe.json")
+    trained.add_argument("--state", type=Path, required=True, help="the classifier's final state")
+    trained.add_argument("--val", type=Path, required=True, help="image folder to measure accuracy on")
+    trained.set_defaults(run=_trained)
+    fetched = kinds.add_parser("fetched", help="fetch published weights and convert them")
+    fetched.add_argument("--source", required=True, help="URL or path")
+    fetched.add_argument("--sha256", required=True, help="expected SHA-256")
+    fetched.add_argument(
+        "--layout", choices=("torchvision", "detectron2"), required=True, help="naming of the weights"
+    )
+    fetched.add_argument(
+        "--colours", choices=("rgb", "bgr"), required=True, help="input that the weights expect"
+    )
+    fetched.set_defaults(run=_fetched)
+    for kind in (trained, fetched):
+        kind.add_argument("--backbone", type=Path, required=True, help="output: the backbone's weights")
+        kind.add_argument("--summary", type=Path, required=True, help="output: summary.json")
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,80 @@
+"""What a segment writes as it goes, so that a killed job continues and ends in the same bits.
+
+The folder is not declared to the workflow, which would delete it with a failed job's outputs. It holds the last two
+saved states, the lines of metrics up to the last one, and the checkpoints taken so far.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from workflow_scripts.detection.state import State, load_state, save_state
+from workflow_scripts.errors import UserError
+
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+
+
+class Progress:
+    """The progress folder of one segment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / CHECKPOINTS
+        self.metrics = folder / METRICS
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    def save(self, state: State, lines: Iterable[dict]) -> None:
+        """Append the lines of metrics since the last save, then save the state; keep the save before, too."""
+        with self.metrics.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        save_state(self.folder / f"state-{state.iteration:09d}.safetensors", state)
+        for old in self._saves()[2:]:
+            old.unlink()
+
+    def latest(self) -> State | None:
+        """The newest saved state that is whole, with the metrics cut back to it; None where nothing was saved."""
+        for path in self._saves():
+            try:
+                state = load_state(path)
+            except UserError as error:
+                print(f"{error}; trying the state before it", flush=True)
+                path.unlink()
+                continue
+            self._cut_metrics(state.iteration)
+            return state
+        self._cut_metrics(-1)
+        return None
+
+    def checkpoint(self, iteration: int) -> Path:
+        """Where the weights after `iteration` iterations are kept for evaluation."""
+        return self.checkpoints / f"{iteration}.safetensors"
+
+    def finish(self, state: State, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> str:
+        """Move everything to the segment's outputs, the state last, and remove the folder; returns its digest."""
+        if checkpoints_path.exists():
+            shutil.rmtree(checkpoints_path)
+        shutil.copytree(self.checkpoints, checkpoints_path, copy_function=os.link)
+        shutil.copyfile(self.metrics, metrics_path)
+        digest = save_state(state_path, state)
+        shutil.rmtree(self.folder)
+        return digest
+
+    def _saves(self) -> list[Path]:
+        return sorted(self.folder.glob("state-*.safetensors"), reverse=True)
+
+    def _cut_metrics(self, iteration: int) -> None:
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text().splitlines(keepends=True):
+            # A line cut off by a kill has no newline, and stands after the last save.
+            if line.endswith("\n") and json.loads(line)["iteration"] <= iteration:
+                kept.append(line)
+        temporary = self.metrics.with_suffix(".new")
+        temporary.write_text("".join(kept))
+        temporary.replace(self.metrics)

@@ -1,0 +1,32 @@
+"""Fig. 1: learning curves of R50-FPN with GN, five schedules overlaid, from random init and pre-training.
+
+The figure is that of any model in the table, so that Figs. 3 and 4 differ by their table alone.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import command
+from workflow_scripts.figures.command import draw_from_arguments
+from workflow_scripts.figures.curves import draw_curves
+from workflow_scripts.figures.style import Style
+from workflow_scripts.tables.published import of_experiment, read_published
+from workflow_scripts.tables.tidy import read_evaluations, series
+
+
+def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
+    """Box AP in percent against iterations; `published`, if not None, marks Table 1's end points.
+
+    Raises `UserError` where the table holds no box AP.
+    """
+    end_points = None if published is None else series(of_experiment(published, "table1"))
+    return draw_curves(series(table), style, end_points, ylabel="box AP")
+
+
+def main() -> None:
+    """Command line: table -> PNG and PDF."""
+    draw_from_arguments(__doc__, draw, read_evaluations, read_published)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,95 @@
+"""How figures look, and how they are written so that the same table gives the same bytes."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import matplotlib
+import msgspec
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import write_atomically
+
+INK = "#22272e"
+MUTED = "#6b7480"
+GRID = "#e6e9ed"
+
+
+class Colours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A colour (any of matplotlib's) by initialisation; the defaults suit the colour-blind too."""
+
+    random: str = "#c8501e"
+    pretrained: str = "#22629b"
+
+
+class Style(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that may be changed about a figure's look: `width` in inches, `font_size` in points."""
+
+    colours: Colours = Colours()
+    width: float = 7.0
+    font_size: float = 9.0
+    dpi: int = 200
+
+
+def parse_style(text: str) -> Style:
+    """The style that a JSON object describes; what it leaves out keeps its default.
+
+    Raises `UserError` on bad JSON, an unknown key, an unknown colour, or a size out of range.
+    """
+    try:
+        style = msgspec.json.decode(text, type=Style)
+    except msgspec.DecodeError as error:
+        keys = ", ".join(Style.__struct_fields__)
+        raise UserError(f"--style {text}: {error}. Expected a JSON object with any of {keys}.") from None
+    for name, colour in msgspec.structs.asdict(style.colours).items():
+        if not matplotlib.colors.is_color_like(colour):
+            raise UserError(
+                f"--style: colours.{name} is {colour!r}; expected a colour such as #22629b or teal."
+            )
+    for name, value, low, high in (
+        ("width", style.width, 2, 40),
+        ("font_size", style.font_size, 4, 40),
+        ("dpi", style.dpi, 50, 1200),
+    ):
+        if not low <= value <= high:
+            raise UserError(f"--style: {name} is {value}; expected {low} to {high}.")
+    return style
+
+
+def context(style: Style) -> AbstractContextManager[None]:
+    """Matplotlib's settings while a figure is drawn and written."""
+    return matplotlib.rc_context(
+        {
+            "font.family": "DejaVu Sans",
+            "font.size": style.font_size,
+            "axes.titlesize": style.font_size * 1.1,
+            "axes.titleweight": "bold",
+            "axes.edgecolor": MUTED,
+            "axes.labelcolor": INK,
+            "axes.linewidth": 0.8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "grid.color": GRID,
+            "grid.linewidth": 0.8,
+            "text.color": INK,
+            "xtick.color": MUTED,
+            "ytick.color": MUTED,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
+            "legend.frameon": False,
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "figure",
+        }
+    )
+
+
+def save(figure: Figure, style: Style, png: str | Path, pdf: str | Path) -> None:
+    """Write the figure as PNG and PDF without dates or program versions in their metadata."""
+    with context(style):
+        with write_atomically(png) as path:
+            figure.savefig(path, format="png", dpi=style.dpi, metadata={"Software": None})
+        with write_atomically(pdf) as path:
+            figure.savefig(
+                path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+            )

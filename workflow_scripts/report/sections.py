@@ -1,0 +1,138 @@
+"""The report's generic sections as plain data: recipes side by side, sources by run, versions."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.tables.tidy import read_counts, read_evaluations
+
+PACKAGES = ("numpy", "pandas", "matplotlib", "jinja2", "msgspec", "torch", "detectron2", "snakemake")
+REPETITION = ("name", "seed")
+LONG_LIST = 12
+
+
+def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested keys joined by dots, values as text; None and empty lists are left out, long ones counted."""
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= flatten(item, f"{prefix}{key}.")
+        elif item is not None and item != []:
+            flat[prefix + key] = _text(item)
+    return flat
+
+
+def definitions(value: dict[str, Any]) -> list[tuple[str, str]]:
+    """A JSON object as (key, text) pairs in the file's order."""
+    return list(flatten(value).items())
+
+
+def compare_recipes(recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Recipes side by side: `common` settings once, `differing` ones by column ("" where a recipe has none).
+
+    Recipes that differ in nothing but `REPETITION` share a column; `columns` holds the names in each.
+    """
+    columns: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    flat = {name: flatten(recipe) for name, recipe in recipes.items()}
+    for name, settings in flat.items():
+        key = tuple(item for item in settings.items() if item[0] not in REPETITION)
+        columns.setdefault(key, []).append(name)
+    keys = dict.fromkeys(key for settings in flat.values() for key in settings if key != "name")
+    values = {
+        key: [
+            ", ".join(dict.fromkeys(flat[name].get(key, "") for name in names)) for names in columns.values()
+        ]
+        for key in keys
+    }
+    return {
+        "columns": list(columns.values()),
+        "common": [(key, texts[0]) for key, texts in values.items() if len(set(texts)) == 1],
+        "differing": [(key, texts) for key, texts in values.items() if len(set(texts)) > 1],
+    }
+
+
+def read_sources(path: Path) -> pd.DataFrame:
+    """A tidy table of evaluations or of counts. Raises `UserError` where it is neither."""
+    try:
+        header = pd.read_csv(path, nrows=0).columns
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        raise UserError(f"{path}: no such table, or an empty one. Gather it first.") from None
+    return read_evaluations(path) if "run" in header else read_counts(path)
+
+
+def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
+    """The rows behind a figure or table, grouped by run (by initialisation for counts).
+
+    Each row is cells of text and a file: `text`, and `link` relative to the folder of `output`
+    ("" where what is named is no file).
+    """
+    if "run" not in table.columns:
+        header = ["quantity", "part", "value", "how"]
+        groups = {
+            name: [_count(row, output) for row in rows.to_dict("records")]
+            for name, rows in table.groupby("initialisation", sort=False)
+        }
+        return {"header": header, "groups": groups}
+    checkpoint = ["segment", "iteration", "source"]
+    groups = {
+        run: [
+            ([key[0], f"{key[1]:,}", _values(rows)], _file(key[2], output))
+            for key, rows in of_run.groupby(checkpoint, sort=False)
+        ]
+        for run, of_run in table.groupby("run", sort=False)
+    }
+    return {"header": ["segment", "checkpoint", "values"], "groups": groups}
+
+
+def relative_link(path: str, output: str | Path) -> str:
+    """A link to `path` from the page `output`; both are relative to the working folder."""
+    return quote(os.path.relpath(path, Path(output).parent))
+
+
+def versions() -> list[tuple[str, str]]:
+    """Python and the packages that are installed where the report is built."""
+    found = [("python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _count(row: dict[str, Any], output: str | Path) -> tuple[list[str], dict[str, str]]:
+    return [row["quantity"], row["part"], f"{row['value']:,.0f}", row["source"]], _file(row["from"], output)
+
+
+def _values(rows: pd.DataFrame) -> str:
+    texts = []
+    for iou_type, metrics in rows.groupby("iou_type", sort=False):
+        numbers = ", ".join(
+            f"{metric} {'–' if pd.isna(value) else format(value, '.2f')}"
+            for metric, value in zip(metrics["metric"], metrics["value"], strict=True)
+        )
+        texts.append(f"{iou_type}: {numbers}")
+    return "; ".join(texts)
+
+
+def _file(source: str, output: str | Path) -> dict[str, str]:
+    is_path = "/" in source and " " not in source and "://" not in source
+    return {"text": source, "link": relative_link(source, output) if is_path else ""}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+        return ", ".join(map(_text, value)) if len(value) <= LONG_LIST else f"{len(value):,} entries"
+    if isinstance(value, list):
+        return f"{len(value):,} entries"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,95 @@
+"""Scales: the numbers that turn the same experiments into minutes, a laptop's evening, or the paper."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflow_scripts.study.schedules import ScheduleUnit, Warmup
+
+
+class _Numbers(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DetectionNumbers(_Numbers):
+    """Common settings of detector trainings (paper, section 3)."""
+
+    image_sides: tuple[int, ...] = Field(min_length=1)
+    longest_side: int = Field(gt=0)
+    base_lr: float = Field(gt=0)
+    warmup: Warmup
+    decay_factor: float = Field(default=0.1, gt=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    batch: int = Field(gt=0)
+    detectron2: dict[str, Any] = {}
+
+
+class ClassificationNumbers(_Numbers):
+    """Settings of the pre-training on classification, for where it is trained and not fetched."""
+
+    image_side: int = Field(gt=0)
+    base_lr: float = Field(gt=0)
+    warmup: Warmup
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    batch: int = Field(gt=0)
+    iterations: int = Field(gt=0)
+
+
+class EvaluationNumbers(_Numbers):
+    """How often the curves are measured, in iterations."""
+
+    trunk_period: int = Field(gt=0)
+    tail_period: int = Field(gt=0)
+
+
+class TrainingNumbers(_Numbers):
+    """How a training job reports and saves; none of it changes the weights."""
+
+    log_period: int = Field(gt=0, description="iterations that one line of metrics covers")
+    save_period: int = Field(gt=0, description="iterations between saved states; a multiple of log_period")
+    workers: int = Field(
+        ge=0, description="data loading processes of each training process; 0 loads in a thread"
+    )
+    processes: int = Field(
+        default=1, gt=0, description="training processes, one for each GPU where there are GPUs"
+    )
+
+
+class Resources(_Numbers):
+    """What one job of a kind asks the scheduler for."""
+
+    threads: int = Field(gt=0)
+    gpu: int = Field(default=0, ge=0)
+    mem_mb: int = Field(gt=0)
+    runtime: int = Field(gt=0, description="minutes")
+
+
+class ResourceTable(_Numbers):
+    """Resources by kind of job."""
+
+    train: Resources
+    evaluate: Resources
+    light: Resources
+
+
+class Scale(_Numbers):
+    """One of `scales/*.yaml`."""
+
+    name: str
+    description: str
+    notes: tuple[str, ...] = ()
+    schedule: ScheduleUnit
+    detection: DetectionNumbers
+    classification: ClassificationNumbers
+    evaluation: EvaluationNumbers
+    training: TrainingNumbers
+    backbones: dict[str, dict[str, Any]] = Field(description="detectron2 overrides that make each backbone")
+    resources: ResourceTable
+    subsets: dict[str, int] = Field(
+        description="nested subsets of the training images: name to number of images"
+    )
+    world: dict[str, int] | None = Field(
+        default=None, description="the miniature world; none where data is real"
+    )

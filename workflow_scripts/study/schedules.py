@@ -1,0 +1,101 @@
+"""Schedules: how long a recipe trains, and at which learning rate in each iteration.
+
+Paper, section 3: `k`x is `k` times 90k iterations; the learning rate is multiplied by the decay factor for the last
+60k iterations and by its square for the last 20k, *whatever k is*. So schedules of one recipe agree until the first
+drop, and share that trunk.
+"""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Schedule(BaseModel):
+    """Iterations of a whole training, and the iterations at which the learning rate drops."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    first_drop: int = Field(gt=0)
+    second_drop: int
+    iterations: int
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Schedule":
+        if not self.first_drop < self.second_drop < self.iterations:
+            raise ValueError(
+                f"schedule {self.name}: expected first drop < second drop < iterations, "
+                f"found {self.first_drop}, {self.second_drop}, {self.iterations}"
+            )
+        return self
+
+
+class ScheduleUnit(BaseModel):
+    """What `1x` means at a scale, and the tail that ends every schedule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations_per_x: int = Field(gt=0)
+    tail: int = Field(gt=0, description="iterations after the first drop")
+    second_tail: int = Field(gt=0, description="iterations after the second drop")
+
+    @model_validator(mode="after")
+    def _nested(self) -> "ScheduleUnit":
+        if self.second_tail >= self.tail:
+            raise ValueError(f"second_tail ({self.second_tail}) must be shorter than tail ({self.tail})")
+        return self
+
+
+def schedule_of(name: str, unit: ScheduleUnit) -> Schedule:
+    """The schedule called `name`: `6x`, `2.5x`, or explicit iterations such as `18000`.
+
+    Raises:
+        ValueError: the name is neither form, or the schedule is not longer than its tail.
+    """
+    try:
+        iterations = round(float(name[:-1]) * unit.iterations_per_x) if name.endswith("x") else int(name)
+    except ValueError:
+        raise ValueError(
+            f"schedule {name!r}: expected a multiple such as 6x, or a number of iterations"
+        ) from None
+    if iterations <= unit.tail:
+        raise ValueError(
+            f"schedule {name}: {iterations} iterations are not longer than the tail of {unit.tail} that ends it; "
+            "ask for a longer schedule or shorten the tail"
+        )
+    return Schedule(
+        name=name,
+        first_drop=iterations - unit.tail,
+        second_drop=iterations - unit.second_tail,
+        iterations=iterations,
+    )
+
+
+class Warmup(BaseModel):
+    """Linear warm-up: from `factor` times the base rate to the base rate in `iterations`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(ge=0)
+    factor: float = Field(ge=0, le=1)
+
+
+class Decay(BaseModel):
+    """How the rate falls: `steps` at the given iterations, or a half `cosine` to zero over `period` iterations."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["steps", "cosine"]
+    drops: tuple[int, ...] = ()
+    period: int = 0
+
+
+def learning_rate(base_lr: float, warmup: Warmup, decay: Decay, decay_factor: float, iteration: int) -> float:
+    """The rate that iteration `iteration` (from 0) is trained with."""
+    rate = base_lr
+    if iteration < warmup.iterations:
+        rate *= warmup.factor + (1 - warmup.factor) * iteration / warmup.iterations
+    if decay.kind == "cosine":
+        return rate * 0.5 * (1 + math.cos(math.pi * iteration / decay.period))
+    return rate * decay_factor ** sum(iteration >= drop for drop in decay.drops)

@@ -1,0 +1,113 @@
+"""The tidy tables that figures and tables read: checked on entry, one number a row."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.errors import UserError
+
+INITIALISATIONS = ("random", "pretrained")
+INITIALISATION_LABELS = {
+    "random": "random init",
+    "pretrained": "w/ pre-train",
+    "difference": "random − pre-train",
+}
+IOU_TYPE_LABELS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
+
+EVALUATION_COLUMNS = [
+    "run",
+    "recipe",
+    "model",
+    "initialisation",
+    "schedule",
+    "seed",
+    "segment",
+    "stage",
+    "iteration",
+    "iou_type",
+    "metric",
+    "value",
+    "source",
+]
+COUNT_COLUMNS = [
+    "quantity",
+    "initialisation",
+    "part",
+    "value",
+    "source",
+    "from",
+]
+
+
+def read_evaluations(path: str | Path) -> pd.DataFrame:
+    """Evaluations with `EVALUATION_COLUMNS`: AP in percent (NaN where empty), `iteration` an integer.
+
+    Raises `UserError` on a missing column, an unknown initialisation or a value that is not a number.
+    """
+    return _typed(_read(path, EVALUATION_COLUMNS), path, integers=("iteration",))
+
+
+def read_counts(path: str | Path) -> pd.DataFrame:
+    """Counts with `COUNT_COLUMNS`. Raises `UserError` as `read_evaluations` does."""
+    return _typed(_read(path, COUNT_COLUMNS), path)
+
+
+def series(evaluations: pd.DataFrame, iou_type: str = "bbox", metric: str = "AP") -> pd.DataFrame:
+    """The rows of one metric. Raises `UserError` where there are none."""
+    rows = evaluations[(evaluations["iou_type"] == iou_type) & (evaluations["metric"] == metric)]
+    if rows.empty:
+        found = sorted(set(evaluations["iou_type"] + " " + evaluations["metric"]))
+        raise UserError(
+            f"The table holds no {iou_type} {metric}, only {', '.join(found) or 'nothing'}. "
+            f"Evaluate the checkpoints for {iou_type} and gather the table again."
+        )
+    return rows
+
+
+def end_points(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last evaluated checkpoint."""
+    last = evaluations.groupby("run")["iteration"].transform("max")
+    return evaluations[evaluations["iteration"] == last]
+
+
+def schedule_order(name: str) -> tuple[float, str]:
+    """Sorts `2x` before `10x`, and names that are not multiples (`best`, `90k`) after all multiples."""
+    factor = name.removesuffix("x")
+    return (float(factor), name) if name.endswith("x") and _is_number(factor) else (float("inf"), name)
+
+
+def _read(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table. Gather it first.") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a CSV table ({error}). Gather it again.") from None
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path}: the column {', '.join(missing)} is missing; found {', '.join(table.columns)}. "
+            f"Expected {', '.join(columns)}. Gather the table again."
+        )
+    return table
+
+
+def _typed(table: pd.DataFrame, path: str | Path, integers: tuple[str, ...] = ()) -> pd.DataFrame:
+    unknown = sorted(set(table["initialisation"]) - set(INITIALISATIONS))
+    if unknown:
+        raise UserError(
+            f"{path}: initialisation is {', '.join(unknown)}; expected {' or '.join(INITIALISATIONS)}."
+        )
+    numbers = {}
+    for name in (*integers, "value"):
+        text = table[name].str.strip()
+        numbers[name] = pd.to_numeric(text.where(text != ""), errors="coerce")
+        wrong = text[numbers[name].isna() & ~text.str.lower().isin([] if name in integers else ["", "nan"])]
+        if not wrong.empty:
+            line = wrong.index[0] + 2
+            raise UserError(f"{path}, line {line}: {name} is {wrong.iloc[0]!r}; expected a number.")
+    return table.assign(**numbers).astype(dict.fromkeys(integers, "int64"))
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()

@@ -77,15 +77,15 @@ def verify(archive: Path) -> None:
 
 def build_wheel(archive: Path, folder: Path) -> None:
     """Writes, in `folder`, a pure Python wheel of the package `detectron2` of a source release."""
+    files: dict[str, bytes] = {}
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    source = next(folder.glob("*/detectron2/__init__.py")).parent.parent
-    files = {
-        str(path.relative_to(source)): path.read_bytes()
-        for path in sorted((source / "detectron2").rglob("*"))
-        if path.is_file()
-    }
-    files[f"{DIST_INFO}/LICENSE"] = (source / "LICENSE").read_bytes()
+        for member in tar:
+            _, _, name = member.name.partition("/")
+            stream = tar.extractfile(member)
+            if stream and name == "LICENSE":
+                files[f"{DIST_INFO}/{name}"] = stream.read()
+            elif stream and name.startswith("detectron2/"):
+                files[name] = stream.read()
     files[f"{DIST_INFO}/METADATA"] = METADATA.encode()
     files[f"{DIST_INFO}/WHEEL"] = WHEEL.encode()
     record = f"{DIST_INFO}/RECORD"

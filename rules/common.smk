@@ -40,14 +40,19 @@ wildcard_constraints:
     split="train|val",
 
 
+def here(path):
+    """A file of the repository, relative to the working folder: a moved repository runs nothing again."""
+    return os.path.relpath(os.path.join(workflow.basedir, path))
+
+
 def code(*modules):
     """Modules of the package whose change makes a rule run again."""
-    return [f"{workflow.basedir}/workflow_scripts/{module}" for module in modules]
+    return [here(f"workflow_scripts/{module}") for module in modules]
 
 
 def template(name):
     """A file of `reports/`."""
-    return f"{workflow.basedir}/reports/{name}"
+    return here(f"reports/{name}")
 
 
 def segment_of(wildcards):

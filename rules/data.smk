@@ -57,7 +57,6 @@ rule manifest:
         "Identifying COCO {wildcards.split}"
     input:
         annotations=lambda wildcards: coco(wildcards.split)[0],
-        code=code("data/manifest.py", "data/coco.py"),
     output:
         manifest("{split}"),
     params:

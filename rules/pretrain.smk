@@ -24,7 +24,6 @@ rule trained_backbone:
     input:
         recipe=f"{RESULTS}/recipes/classification-{{model}}.json",
         state=lambda wildcards: classifier_segment(wildcards.model, "state.safetensors"),
-        code=code("detection/pretrained.py"),
     output:
         backbone=f"{PRETRAINED}/train/{{model}}/backbone.safetensors",
         summary=f"{PRETRAINED}/train/{{model}}/summary.json",

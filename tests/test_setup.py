@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def installer() -> ModuleType:
     spec = importlib.util.spec_from_file_location("installer", ROOT / "envs" / "install_detectron2.py")
-    assert spec is not None and spec.loader is not None
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -44,9 +44,8 @@ def archive(tmp_path: Path) -> Path:
 def test_wheel_holds_the_package_its_data_and_its_name(
     installer: ModuleType, archive: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
-    installer.build_wheel(archive, folder)
-    with zipfile.ZipFile(folder / "detectron2-0.6-py3-none-any.whl") as wheel:
+    installer.build_wheel(archive, tmp_path)
+    with zipfile.ZipFile(tmp_path / "detectron2-0.6-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         assert b"Name: detectron2\nVersion: 0.6\n" in wheel.read("detectron2-0.6.dist-info/METADATA")
     assert {"detectron2/__init__.py", "detectron2/model_zoo/base.yaml"} < names

@@ -77,6 +77,11 @@ def coco_records(annotations: Path, images: Path) -> tuple[list[Example], list[s
     """detectron2's dataset dicts of a COCO annotation file, and its class names in order of category id."""
     name = str(annotations)
     records = load_coco_json(name, str(images), name)
+    for record in records:
+        for annotation in record["annotations"]:
+            # The mapper copies each record it is given: an array copies many times as fast as a list of floats.
+            if isinstance(annotation.get("segmentation"), list):
+                annotation["segmentation"] = [np.asarray(polygon) for polygon in annotation["segmentation"]]
     return records, MetadataCatalog.get(name).thing_classes
 
 

@@ -41,19 +41,29 @@ class Window:
         Raises:
             NonFiniteLoss: naming the iteration, its losses and its learning rate.
         """
-        losses = summed(torch.stack(self.losses).double() / processes.count, processes).cpu()
+        means = self.check(iteration, processes).mean(dim=0).tolist()
         counts = summed(torch.tensor(self.counts, device=processes.device), processes).tolist()
-        bad = (~torch.isfinite(losses)).any(dim=1).nonzero().flatten().tolist()
-        if bad:
-            values = dict(zip(self.names, losses[bad[0]].tolist(), strict=True))
-            raise NonFiniteLoss(
-                f"iteration {iteration - len(self.losses) + bad[0]}: losses {values}, learning rate "
-                f"{self.rates[bad[0]]:g}; the last good state is kept; lower base_lr or lengthen the warm-up"
-            )
-        means = losses.mean(dim=0).tolist()
         line: dict[str, Any] = {"iteration": iteration, "learning_rate": self.rates[-1], "loss": sum(means)}
         line |= dict(zip(self.names, means, strict=True))
         return line | dict(zip(("images", "instances", "pixels"), counts, strict=True))
+
+    def check(self, iteration: int, processes: Processes) -> Tensor:
+        """Losses of the global batch, iterations x names, on the CPU; raises as `line` does."""
+        if not self.losses:
+            return torch.empty(0, len(self.names))
+        losses = summed(torch.stack(self.losses).double() / processes.count, processes).cpu()
+        for number in (~torch.isfinite(losses)).any(dim=1).nonzero().flatten().tolist():
+            values = dict(zip(self.names, losses[number].tolist(), strict=True))
+            at = iteration - len(self.losses) + number
+            raise NonFiniteLoss(_stopped(at, f"losses {values}", self.rates[number]))
+        return losses
+
+
+def _stopped(iteration: int, why: str, rate: float) -> str:
+    return (
+        f"iteration {iteration}: {why}, learning rate {rate:g}; the last good state is kept; lower base_lr or "
+        "lengthen the warm-up"
+    )
 
 
 def seen(batch: Sequence[Example]) -> tuple[int, int, int]:
@@ -94,7 +104,12 @@ class Loop:
         for iteration, batch in zip(range(start, stop), self.batches, strict=True):
             self.draws.begin(iteration, first_position)
             rate = self.rate(iteration)
-            window.add(self._step(batch, rate), rate, batch)
+            try:
+                losses = self._step(batch, rate)
+            except FloatingPointError as error:  # detectron2's word for proposals that are not numbers
+                window.check(iteration, self.processes)
+                raise NonFiniteLoss(_stopped(iteration, str(error), rate)) from None
+            window.add(losses, rate, batch)
             done = iteration + 1
             if done % self.log_period == 0 or done == stop:
                 line = window.line(done, self.processes)

@@ -6,6 +6,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import build_model, build_resnet_backbone
+from detectron2.modeling.backbone.resnet import BasicBlock, BottleneckBlock
 from detectron2.solver.build import get_default_optimizer_params
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,7 +22,10 @@ BACKBONE = {"detection": "backbone.bottom_up.", "classification": "backbone."}
 
 
 class Classifier(nn.Module):
-    """detectron2's ResNet, global average pooling and a linear layer."""
+    """detectron2's ResNet, global average pooling and a linear layer.
+
+    The last normalisation of each residual block starts at zero, as in Wu and He, Group Normalization, section 4.1.
+    """
 
     def __init__(self, config: CfgNode, num_classes: int) -> None:
         super().__init__()
@@ -30,6 +34,10 @@ class Classifier(nn.Module):
         self.linear = nn.Linear(self.backbone.output_shape()[self.top].channels, num_classes)
         nn.init.normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
+        for block in self.backbone.modules():
+            if isinstance(block, (BasicBlock, BottleneckBlock)):
+                last = block.conv3 if isinstance(block, BottleneckBlock) else block.conv2
+                nn.init.zeros_(last.norm.weight)
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(RGB_STD).view(-1, 1, 1), persistent=False)
 

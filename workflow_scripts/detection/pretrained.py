@@ -40,7 +40,7 @@ def torchvision_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if name.split(".")[-2:-1] in (["fc"], ["head"]):
             continue
         for pattern, replacement in TORCHVISION:
-            name = re.sub(pattern, replacement, name)  # noqa: PLW2901 - one rewriting after another
+            name = re.sub(pattern, replacement, name)
         renamed[name] = value
     return renamed
 

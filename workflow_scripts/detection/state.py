@@ -1,6 +1,7 @@
 """The state of a training: weights, momentum and iteration in one safetensors file. Nothing from pickle."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+
+HEADER = "training"
+"""The entry of safetensors' metadata that holds ours, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ def restore(state: State, model: nn.Module, optimizer: torch.optim.Optimizer) ->
     model.load_state_dict(state.weights)
     for name, parameter in model.named_parameters():
         if name in state.momentum:
-            buffer = state.momentum[name].to(parameter.device, copy=True)
+            # Laid out in memory as its parameter is: the fused optimizer walks the two side by side.
+            buffer = torch.empty_like(parameter, requires_grad=False).copy_(state.momentum[name])
             optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
@@ -66,7 +71,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     digest = tensors_digest(on_cpu, metadata)
     with write_atomically(path) as temporary:
-        save_file(on_cpu, temporary, {**metadata, "digest": digest})
+        # One entry: safetensors writes several in an order that changes from process to process.
+        save_file(on_cpu, temporary, {HEADER: json.dumps({**metadata, "digest": digest})})
     return digest
 
 
@@ -78,7 +84,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
+            metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError) as error:
         raise UserError(

@@ -1,17 +1,21 @@
 """The configuration that a person edits (`config.yaml`), typed; unknown keys and wrong values are refused."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.scales import Scale
 
 T = TypeVar("T", bound=BaseModel)
 SCALES = Path(__file__).parents[2] / "scales"
+# YAML reads explicit iterations as a number.
+ScheduleName = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 
 class _Section(BaseModel):
@@ -53,11 +57,18 @@ class PublishedWeights(_Section):
     """Pre-trained weights to fetch instead of training them."""
 
     source: str = Field(description="a URL or a path")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str
     layout: Literal["torchvision", "detectron2"] = "torchvision"
     colours: Literal["rgb", "bgr"] = Field(
         default="rgb", description="rgb scaled by its deviation, or bgr unscaled"
     )
+
+    @field_validator("sha256")
+    @classmethod
+    def _hexadecimal(cls, value: str) -> str:
+        if not re.fullmatch("[0-9a-f]{64}", value):
+            raise ValueError("expected 64 hexadecimal digits, lower case")
+        return value
 
 
 class Pretraining(_Section):
@@ -70,12 +81,12 @@ class StudyConfig(_Section):
     """What to regenerate, at which scale, on which data."""
 
     scale: str
-    experiments: tuple[str, ...] = Field(min_length=1)
-    models: tuple[str, ...] = Field(default=("R50_GN",), min_length=1)
-    schedules: tuple[str, ...] = Field(default=("2x", "3x", "4x", "5x", "6x"), min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    experiments: tuple[str, ...]
+    models: tuple[str, ...] = ("R50_GN",)
+    schedules: tuple[ScheduleName, ...] = ("2x", "3x", "4x", "5x", "6x")
+    seeds: tuple[int, ...] = (0,)
     subset_seed: int = Field(default=0, description="fixes which images the nested subsets hold")
-    results: str = "results"
+    results: str = Field(default="results", min_length=1)
     datasets: Datasets = Datasets()
     pretraining: Pretraining = Pretraining()
     figures: dict[str, Any] = {}
@@ -85,11 +96,18 @@ class StudyConfig(_Section):
 
     @field_validator("experiments", "models", "schedules", "seeds")
     @classmethod
-    def _no_repeats(cls, values: tuple) -> tuple:
+    def _some_each_once(cls, values: tuple) -> tuple:
+        if not values:
+            raise ValueError("expected at least one")
         repeated = sorted({value for value in values if values.count(value) > 1})
         if repeated:
-            raise ValueError(f"listed twice: {', '.join(map(str, repeated))}")
+            raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
         return values
+
+    @field_validator("results")
+    @classmethod
+    def _no_trailing_slash(cls, path: str) -> str:
+        return str(Path(path))
 
 
 def read_config(values: Mapping[str, Any]) -> StudyConfig:
@@ -111,9 +129,22 @@ def read_scale(config: StudyConfig) -> Scale:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in SCALES.glob("*.yaml")))
         raise UserError(f"config.yaml: scale: found {config.scale!r}, expected one of: {known}")
-    values = {"name": config.scale, **yaml.safe_load(path.read_text())}
-    where = f"scales/{config.scale}.yaml" + (" with `numbers` of config.yaml" if config.numbers else "")
-    return _validated(Scale, overlaid(values, config.numbers), where)
+    try:
+        numbers = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"scales/{path.name}: expected YAML; {error}") from None
+    if not isinstance(numbers, Mapping):
+        raise UserError(f"scales/{path.name}: found {numbers!r}, expected the keys of the other scales")
+    where = scale_source(config)
+    scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
+    if scale.world is not None:
+        _validated(Settings, scale.world, where, ("world",))
+    return scale
+
+
+def scale_source(config: StudyConfig) -> str:
+    """Where a person finds the scale's numbers, for messages."""
+    return f"scales/{config.scale}.yaml" + (" with `numbers` of config.yaml" if config.numbers else "")
 
 
 def overlaid(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,18 +156,33 @@ def overlaid(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return result
 
 
-def _validated(model: type[T], values: dict[str, Any], where: str) -> T:
+def _validated(model: type[T], values: dict[str, Any], where: str, within: tuple[str, ...] = ()) -> T:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise UserError("\n".join(_sentence(where, problem) for problem in error.errors())) from None
+        sentences = [_sentence(model, problem, within) for problem in error.errors()]
+        raise UserError("\n".join(f"{where}: {sentence}" for sentence in sentences)) from None
 
 
-def _sentence(where: str, problem: Any) -> str:
-    field = ".".join(map(str, problem["loc"])) or "the whole"
+def _sentence(model: type[BaseModel], problem: Any, within: tuple[str, ...]) -> str:
+    field = ".".join(map(str, (*within, *problem["loc"]))) or "the whole"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        return f"{where}: {field}: unknown key; check its spelling or remove it"
+        known = ", ".join(_section_at(model, problem["loc"][:-1]).model_fields)
+        return f"{field}: unknown key, expected one of: {known}; check its spelling or remove it"
     if problem["type"] == "missing":
-        return f"{where}: {field}: missing; add it"
-    return f"{where}: {field}: {message}; found {problem['input']!r}"
+        return f"{field}: missing; add it"
+    return f"{field}: {message}; found {problem['input']!r}"
+
+
+def _section_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
+    """The model that describes the section at `location` within `model`; keys of plain mappings are passed over."""
+    for key in location:
+        if key in model.model_fields:
+            annotation = model.model_fields[key].annotation
+            model = next(
+                kind
+                for kind in (annotation, *get_args(annotation))
+                if isinstance(kind, type) and issubclass(kind, BaseModel)
+            )
+    return model

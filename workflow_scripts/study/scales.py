@@ -1,10 +1,12 @@
 """Scales: the numbers that turn the same experiments into minutes, a laptop's evening, or the paper."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_scripts.study.schedules import ScheduleUnit, Warmup
+
+SubsetName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 
 
 class _Numbers(BaseModel):
@@ -14,7 +16,7 @@ class _Numbers(BaseModel):
 class DetectionNumbers(_Numbers):
     """Common settings of detector trainings (paper, section 3)."""
 
-    image_sides: tuple[int, ...] = Field(min_length=1)
+    image_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     longest_side: int = Field(gt=0)
     base_lr: float = Field(gt=0)
     warmup: Warmup
@@ -87,7 +89,7 @@ class Scale(_Numbers):
     training: TrainingNumbers
     backbones: dict[str, dict[str, Any]] = Field(description="detectron2 overrides that make each backbone")
     resources: ResourceTable
-    subsets: dict[str, int] = Field(
+    subsets: dict[SubsetName, Annotated[int, Field(gt=0)]] = Field(
         description="nested subsets of the training images: name to number of images"
     )
     world: dict[str, int] | None = Field(

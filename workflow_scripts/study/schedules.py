@@ -6,6 +6,7 @@ drop, and share that trunk.
 """
 
 import math
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -53,15 +54,15 @@ def schedule_of(name: str, unit: ScheduleUnit) -> Schedule:
     Raises:
         ValueError: the name is neither form, or the schedule is not longer than its tail.
     """
-    try:
-        iterations = round(float(name[:-1]) * unit.iterations_per_x) if name.endswith("x") else int(name)
-    except ValueError:
-        raise ValueError(
-            f"schedule {name!r}: expected a multiple such as 6x, or a number of iterations"
-        ) from None
+    if re.fullmatch(r"\d+(\.\d+)?x", name, re.ASCII):
+        iterations = round(float(name[:-1]) * unit.iterations_per_x)
+    elif re.fullmatch(r"\d+", name, re.ASCII):
+        iterations = int(name)
+    else:
+        raise ValueError(f"found {name!r}, expected a multiple such as 6x, or a number of iterations")
     if iterations <= unit.tail:
         raise ValueError(
-            f"schedule {name}: {iterations} iterations are not longer than the tail of {unit.tail} that ends it; "
+            f"found {name!r}: its {iterations} iterations are not longer than the tail of {unit.tail} that ends it; "
             "ask for a longer schedule or shorten the tail"
         )
     return Schedule(

@@ -1,0 +1,188 @@
+"""The compiled study: what the workflow's rules look up."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_scripts.study.segments import iterations_planned, iterations_without_sharing
+from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.summary import asked_runs, summary
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = ["fig1", "fig2", "table1", "table2"]
+
+
+def study(scale: str = "smoke", **changes: Any) -> Study:
+    return compile_study({"scale": scale, "experiments": EXPERIMENTS} | changes)
+
+
+@pytest.fixture
+def paper(real_data: dict[str, Any]) -> Study:
+    return study("paper", datasets=real_data)
+
+
+def test_paper_costs_780k_iterations_for_each_initialisation(paper: Study) -> None:
+    runs = paper.runs_of["fig1"]
+    assert len(runs) == 10
+    assert iterations_planned(runs) == 2 * 780_000
+    assert iterations_without_sharing(runs) == 2 * 1_800_000
+
+
+def test_tables_need_no_run_that_fig1_lacks(paper: Study) -> None:
+    curves = {run.name for run in paper.runs_of["fig1"]}
+    for name in ("fig2", "table1", "table2"):
+        assert {run.name for run in paper.runs_of[name]} <= curves
+    assert {run.name for run in paper.runs_of["fig2"]} == {
+        "coco-R50_GN-pretrained-seed0/2x",
+        "coco-R50_GN-random-seed0/6x",
+    }
+
+
+def test_paper_trains_with_the_papers_settings(paper: Study) -> None:
+    recipes = [recipe for recipe in paper.recipes.values() if recipe.task == "detection"]
+    assert [recipe.initialisation for recipe in recipes] == ["random", "pretrained"]
+    for recipe in recipes:
+        assert (recipe.base_lr, recipe.momentum, recipe.weight_decay) == (0.02, 0.9, 1e-4)
+        assert (recipe.decay_factor, recipe.batch) == (0.1, 16)
+        assert (recipe.image_sides, recipe.longest_side) == ((800,), 1333)
+
+
+def test_initialisations_differ_in_nothing_else(paper: Study) -> None:
+    random, pretrained = (run.recipe for run in (paper.runs_of["fig1"][0], paper.runs_of["fig1"][-1]))
+    told_apart = {"name", "initialisation", "pretraining"}
+    assert random.model_dump(exclude=told_apart) == pretrained.model_dump(exclude=told_apart)
+    assert (random.pretraining, pretrained.pretraining) == ("skip", "train")
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini"])
+def test_every_lookup_finds_what_it_names(scale: str) -> None:
+    found = study(scale, seeds=[0, 1])
+    assert all(recipe.name == name for name, recipe in found.recipes.items())
+    assert all(schedule.name == name for name, schedule in found.schedules.items())
+    for (recipe, schedule), run in found.runs.items():
+        assert (run.recipe.name, run.schedule.name) == (recipe, schedule)
+        assert found.recipes[recipe] == run.recipe
+        assert all(found.segments[recipe, segment.name] == segment for segment in run.segments)
+    for (recipe, name), segment in found.segments.items():
+        assert (segment.recipe, segment.name) == (recipe, name)
+        assert segment.parent is None or (recipe, segment.parent) in found.segments
+    assert set(found.runs_of) == set(found.experiments)
+    assert {run.name for runs in found.runs_of.values() for run in runs} == {
+        run.name for run in found.runs.values()
+    }
+
+
+@pytest.mark.parametrize("more", ["7x", "2.5x", "explicit"])
+def test_one_more_schedule_changes_nothing_that_is_trained(more: str) -> None:
+    before = study()
+    schedules = [*before.schedules, before.schedules["2x"].iterations + 1 if more == "explicit" else more]
+    after = study(schedules=schedules)
+    assert before.segments.items() < after.segments.items()
+    assert before.runs.items() < after.runs.items()
+    assert before.recipes == after.recipes
+
+
+@pytest.mark.parametrize("seeds", [[0, 1], [7, 0]])
+def test_one_more_seed_changes_nothing_that_is_trained(seeds: list[int]) -> None:
+    before, after = study(), study(seeds=seeds)
+    assert before.segments.items() < after.segments.items()
+    assert before.runs.items() < after.runs.items()
+    assert before.recipes.items() < after.recipes.items()
+
+
+def test_experiments_asked_for_change_no_segment() -> None:
+    assert study(experiments=["fig1"]).segments == study().segments
+
+
+def test_each_seed_is_a_recipe_and_all_share_the_classifier() -> None:
+    found = study(seeds=[0, 3])
+    assert list(found.recipes) == [
+        "coco-R50_GN-random-seed0",
+        "coco-R50_GN-random-seed3",
+        "coco-R50_GN-pretrained-seed0",
+        "coco-R50_GN-pretrained-seed3",
+        "classification-R50_GN",
+    ]
+    assert len([segment for segment in found.segments.values() if segment.stage == "cosine"]) == 1
+
+
+def test_published_weights_leave_no_classifier_to_train() -> None:
+    weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
+    found = study(pretraining={"fetch": {"R50_GN": weights}})
+    assert {recipe.task for recipe in found.recipes.values()} == {"detection"}
+    assert {recipe.pretraining for recipe in found.recipes.values()} == {"skip", "fetch"}
+
+
+def test_published_weights_need_no_images_to_pretrain_on(real_data: dict[str, Any]) -> None:
+    weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
+    del real_data["classification"]
+    assert study("paper", datasets=real_data, pretraining={"fetch": {"R50_GN": weights}}).runs
+
+
+def test_explicit_iterations_may_be_written_as_a_number() -> None:
+    found = study(schedules=["2x", 18])
+    assert found.schedules["18"].iterations == 18
+
+
+def test_numbers_change_the_scale_in_depth_and_nothing_beside() -> None:
+    plain, changed = study().scale, study(numbers={"detection": {"batch": 6}}).scale
+    assert changed.detection.batch == 6
+    assert changed.model_copy(update={"detection": plain.detection}) == plain
+    assert changed.detection.model_copy(update={"batch": plain.detection.batch}) == plain.detection
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_sides", (48, 56)),
+        ("longest_side", 99),
+        ("base_lr", 0.5),
+        ("decay_factor", 0.02),
+        ("momentum", 0.5),
+        ("weight_decay", 0.5),
+        ("batch", 6),
+    ],
+)
+def test_number_reaches_every_detection_recipe_and_no_classifier(name: str, value: Any) -> None:
+    found = study(numbers={"detection": {name: value}})
+    detectors = [recipe for recipe in found.recipes.values() if recipe.task == "detection"]
+    assert {getattr(recipe, name) for recipe in detectors} == {value}
+    classifier = "classification-R50_GN"
+    assert found.recipes[classifier] == study().recipes[classifier]
+
+
+def test_results_folder_has_one_spelling() -> None:
+    assert study(results="results/").config.results == "results"
+
+
+def test_summary_counts_the_asked_runs_once() -> None:
+    found = study(experiments=["fig2", "table1"])
+    assert len({run.name for run in asked_runs(found)}) == len(asked_runs(found)) == 10
+    told = summary(found)
+    assert told["iterations"] == {
+        "planned": iterations_planned(found.runs_of["table1"]),
+        "without_sharing": iterations_without_sharing(found.runs_of["table1"]),
+    }
+    assert [experiment["name"] for experiment in told["experiments"]] == ["fig2", "table1"]
+    assert told["schedules"]["6x"]["iterations"] == found.schedules["6x"].iterations
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    """Every job on a cluster parses the workflow again."""
+    code = (
+        "import sys, workflow_scripts.study.study, workflow_scripts.study.summary\n"
+        "heavy = {'torch', 'detectron2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'pycocotools', 'snakemake'}\n"
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_package_does_not_use_snakemake() -> None:
+    uses = re.compile(r"^\s*(import|from) snakemake|\bsnakemake\.", re.MULTILINE)
+    files = (ROOT / "workflow_scripts").rglob("*.py")
+    assert [str(file) for file in files if uses.search(file.read_text())] == []

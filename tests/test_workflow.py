@@ -1,0 +1,393 @@
+"""The workflow as a user runs it: what is made, and above all what does *not* run again."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.study import Study, compile_study
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles")
+RESULTS = "results/smoke"
+SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
+
+# Rules that gather what others made, however many runs there are.
+GATHERING = {"study", "concatenate", "counts", "figure", "table", "report"}
+
+Jobs = dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository that a test may edit, at scale smoke."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Checkout":
+        for name in PARTS:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+        config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "smoke"}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        return cls(folder)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / RESULTS
+
+    def study(self, **changes: Any) -> Study:
+        """The study that config.yaml with `changes` describes."""
+        return compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`snakemake` with the arguments; its output is shown when it fails."""
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PATH": programs},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (
+            f"snakemake {' '.join(arguments)}\n{done.stdout}\n{done.stderr[-20_000:]}"
+        )
+        return done
+
+    def jobs(self, *targets: str, **changes: Any) -> Jobs:
+        """By rule, what the next call would make: its files within results/<scale>.
+
+        `changes` are laid over config.yaml, as a person would edit it.
+        """
+        overlay: tuple[str, ...] = ()
+        if changes:
+            changed = self.folder / "changes.yaml"
+            changed.write_text(yaml.safe_dump(changes))
+            overlay = ("--configfile", changed.name)
+        table = self.snakemake(*targets, "--summary", *overlay).stdout.splitlines()
+        jobs: Jobs = {}
+        for row in csv.DictReader(table, delimiter="\t"):
+            if row["plan"] == "update pending":
+                jobs.setdefault(row["rule"], set()).add(row["output_file"].split("/", 2)[2])
+        return jobs
+
+    @contextmanager
+    def edited(self, path: str) -> Iterator[None]:
+        """One more line at the end of a file, for a while."""
+        file = self.folder / path
+        text = file.read_text()
+        file.write_text(f"{text}\n# one more line\n")
+        try:
+            yield
+        finally:
+            file.write_text(text)
+
+
+def states(segments: Iterable[Segment]) -> set[str]:
+    return {f"training/{segment.recipe}/{segment.name}/state.safetensors" for segment in segments}
+
+
+def metrics(segments: Iterable[Segment]) -> set[str]:
+    return {
+        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/metrics.json"
+        for segment in segments
+        for iteration in segment.evaluations
+    }
+
+
+def trained(jobs: Jobs) -> set[str]:
+    """The states that the training jobs save: one a segment."""
+    return {path for path in jobs.get("train", set()) if path.endswith("/state.safetensors")}
+
+
+def drawn(name: str) -> set[str]:
+    return {f"figures/{name}.png", f"figures/{name}.pdf"}
+
+
+def typeset(name: str) -> set[str]:
+    return {f"tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout where nothing has run."""
+    return Checkout.make(tmp_path_factory.mktemp("fresh"))
+
+
+def test_everything_trains_each_segment_once(fresh: Checkout) -> None:
+    study, jobs = fresh.study(), fresh.jobs()
+    assert trained(jobs) == states(study.segments.values())
+    assert jobs["evaluate"] == metrics(study.segments.values())
+
+
+def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> None:
+    study = fresh.study()
+    segments = [segment for run in study.runs_of["fig1"] for segment in run.segments]
+    classifiers = [segment for segment in study.segments.values() if segment.stage == "cosine"]
+    jobs = fresh.jobs("fig1")
+    assert trained(jobs) == states([*segments, *classifiers])
+    assert jobs["evaluate"] == metrics(segments)
+    assert jobs["figure"] == drawn("fig1")
+    assert not jobs.keys() & {"table", "report", "subsets", "counts", "end", "run_training"}
+
+
+def test_table1_alone_evaluates_only_the_ends(fresh: Checkout) -> None:
+    ends = {
+        f"evaluation/{run.recipe.name}/{run.segments[-1].name}/{run.schedule.iterations}/metrics.json"
+        for run in fresh.study().runs_of["table1"]
+    }
+    jobs = fresh.jobs("table1")
+    assert jobs["evaluate"] == ends
+    assert jobs["table"] == typeset("table1")
+    assert not jobs.keys() & {"figure", "report", "subsets", "counts", "curve", "run_training"}
+
+
+def test_fig2_alone_counts_its_runs_and_evaluates_nothing(fresh: Checkout) -> None:
+    study = fresh.study()
+    segments = [segment for run in study.runs_of["fig2"] for segment in run.segments]
+    classifiers = [segment for segment in study.segments.values() if segment.stage == "cosine"]
+    jobs = fresh.jobs("fig2")
+    assert trained(jobs) == states([*segments, *classifiers])
+    assert not jobs.keys() & {"detect", "evaluate", "curve", "end", "concatenate", "table", "report"}
+
+
+def test_one_experiment_asked_for_is_all_that_the_report_needs(fresh: Checkout) -> None:
+    jobs = fresh.jobs(experiments=["table1"], schedules=["2x"])
+    segments = [
+        segment for run in fresh.study(schedules=["2x"]).runs_of["table1"] for segment in run.segments
+    ]
+    assert {path for path in trained(jobs) if path.startswith("training/coco")} == states(segments)
+    assert "figure" not in jobs
+
+
+def test_paper_on_real_data_draws_no_world(fresh: Checkout, real_data: dict[str, Any]) -> None:
+    jobs = fresh.jobs(scale="paper", datasets=real_data)
+    assert "world" not in jobs
+    assert trained(jobs) == states(fresh.study(scale="paper", datasets=real_data).segments.values())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout where the whole of smoke has run."""
+    checkout = Checkout.make(tmp_path_factory.mktemp("finished"))
+    checkout.snakemake("--cores", "all")
+    return checkout
+
+
+@pytest.mark.slow
+def test_report_shows_what_was_asked_for(finished: Checkout) -> None:
+    report = (finished.results / "report.html").read_text()
+    for name in finished.study().config.experiments:
+        assert f'id="{name}"' in report
+        for path in drawn(name) if name.startswith("fig") else typeset(name):
+            assert (finished.results / path).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_every_run_has_its_points(finished: Checkout) -> None:
+    with (finished.results / "tables/fig1-evaluations.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["iou_type"], row["metric"]) == ("bbox", "AP")]
+    found = {(row["recipe"], row["schedule"], int(row["iteration"])) for row in rows}
+    assert len(found) == len(rows)
+    assert found == {
+        (run.recipe.name, run.schedule.name, iteration)
+        for run in finished.study().runs_of["fig1"]
+        for segment in run.segments
+        for iteration in segment.evaluations
+    }
+    assert all((finished.folder / row["source"]).is_file() for row in rows)
+
+
+@pytest.mark.slow
+def test_training_saw_the_iterations_planned(finished: Checkout) -> None:
+    for segment in finished.study().segments.values():
+        folder = finished.results / "training" / segment.recipe / segment.name
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        assert json.loads(lines[-1])["iteration"] == segment.stop
+        saved = {path.name for path in (folder / "checkpoints").glob("*.safetensors")}
+        assert saved == {f"{iteration}.safetensors" for iteration in segment.evaluations}
+
+
+@pytest.mark.slow
+def test_second_call_runs_nothing(finished: Checkout) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.results.rglob("*")}
+    done = finished.snakemake("--cores", "all")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert {path: path.stat().st_mtime_ns for path in finished.results.rglob("*")} == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "config.yaml",
+        "Snakefile",
+        "rules/*.smk",
+        "scales/*.yaml",
+        "reports/*",
+        "workflow_scripts/**/*.py",
+        f"{RESULTS}/world/**/*",
+        f"{RESULTS}/recipes/*.json",
+        f"{RESULTS}/data/*.json",
+        f"{RESULTS}/training/*/*/state.safetensors",
+        f"{RESULTS}/pretraining/*/*/*",
+    ],
+)
+def test_touched_file_runs_nothing(finished: Checkout, pattern: str) -> None:
+    files = [path for path in finished.folder.glob(pattern) if path.is_file()]
+    assert files
+    times = {path: path.stat() for path in files}
+    for path in files:
+        path.touch()
+    try:
+        assert finished.jobs() == {}
+    finally:
+        for path, status in times.items():
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.slow
+def test_colour_redraws_the_figures_and_the_report(finished: Checkout) -> None:
+    assert finished.jobs(figures={"colours": {"random": "teal"}}) == {
+        "figure": drawn("fig1") | drawn("fig2"),
+        "report": {"report.html"},
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [{"seeds": [0, 1]}, {"schedules": [*SCHEDULES, "7x"]}, {"schedules": ["2.5x", *SCHEDULES]}],
+    ids=["seed", "7x", "2.5x"],
+)
+def test_asking_for_more_runs_only_what_is_new(finished: Checkout, changes: dict[str, Any]) -> None:
+    before, after = finished.study(), finished.study(**changes)
+    segments = [segment for key, segment in after.segments.items() if key not in before.segments]
+    runs = [run for key, run in after.runs.items() if key not in before.runs]
+    folders = {f"runs/{run.recipe.name}/{run.schedule.name}" for run in runs}
+    recipes = {f"recipes/{name}.json" for name in after.recipes.keys() - before.recipes.keys()}
+    jobs = finished.jobs(**changes)
+    assert trained(jobs) == states(segments)
+    assert jobs["evaluate"] == metrics(segments)
+    assert jobs["curve"] == {f"{folder}/curve.csv" for folder in folders}
+    assert jobs["end"] == {f"{folder}/end.csv" for folder in folders}
+    assert jobs.get("recipe", set()) == recipes
+    assert jobs["table"] == typeset("table1") | typeset("table2")
+    assert jobs["figure"] == drawn("fig1"), "Fig. 2 counts neither further schedules nor seeds"
+    assert jobs.keys() - {"train", "detect", "evaluate", "curve", "end", "recipe"} <= GATHERING
+
+
+@pytest.mark.slow
+def test_7x_trains_its_tail_and_the_trunk_that_it_lacks(finished: Checkout) -> None:
+    longest, run = (
+        finished.study(schedules=[name]).runs["coco-R50_GN-random-seed0", name] for name in ("6x", "7x")
+    )
+    *_, trunk, tail = run.segments
+    assert trunk.parent == longest.segments[-2].name
+    mine = {path for path in trained(finished.jobs(schedules=[*SCHEDULES, "7x"])) if "random" in path}
+    assert mine == states([trunk, tail])
+
+
+@pytest.mark.slow
+def test_asking_for_less_trains_and_evaluates_nothing(finished: Checkout) -> None:
+    assert finished.jobs("fig1") == {}
+    assert finished.jobs(experiments=["fig1"]).keys() == {"study", "report"}
+    assert finished.jobs(schedules=["2x", "6x"]).keys() == GATHERING - {"counts"}
+
+
+@pytest.mark.slow
+def test_how_jobs_run_changes_no_result(finished: Checkout) -> None:
+    save_period = 3 * finished.study().scale.training.log_period
+    resources = {"threads": 2, "gpu": 1, "mem_mb": 6000, "runtime": 120}
+    numbers = {
+        "training": {"save_period": save_period, "workers": 1, "processes": 2},
+        "resources": {"train": resources, "evaluate": resources, "light": {"mem_mb": 2000}},
+    }
+    assert finished.jobs(numbers=numbers) == {}
+
+
+@pytest.mark.slow
+def test_base_rate_trains_all_detectors_again_and_no_classifier(finished: Checkout) -> None:
+    """A stale result must not pass for a fresh one."""
+    segments = [segment for segment in finished.study().segments.values() if segment.stage != "cosine"]
+    jobs = finished.jobs(numbers={"detection": {"base_lr": 0.011}})
+    assert trained(jobs) == states(segments)
+    assert jobs["evaluate"] == metrics(segments)
+    assert not jobs.keys() & {"world", "manifest", "subsets", "trained_backbone"}
+
+
+@pytest.mark.slow
+def test_another_world_trains_everything_again(finished: Checkout) -> None:
+    jobs = finished.jobs(numbers={"world": {"seed": 5}})
+    assert {"world", "manifest", "subsets", "trained_backbone"} <= jobs.keys()
+    assert trained(jobs) == states(finished.study().segments.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["detection/train", "detection/loop", "detection/pretrained", "data/coco"])
+def test_edit_in_what_training_rests_on_trains_nothing(finished: Checkout, path: str) -> None:
+    """Weeks of training are not lost to a comment: a person raises the recipe's version."""
+    with finished.edited(f"workflow_scripts/{path}.py"):
+        assert not finished.jobs().keys() & {"train", "detect"}
+
+
+@pytest.mark.slow
+def test_moved_repository_runs_nothing(finished: Checkout) -> None:
+    moved = finished.folder.rename(finished.folder.with_name("moved"))
+    try:
+        assert Checkout(moved).jobs() == {}
+    finally:
+        moved.rename(finished.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("workflow_scripts/study/study.py", {}),
+        ("workflow_scripts/tables/table1.py", {"table": typeset("table1"), "report": {"report.html"}}),
+        ("workflow_scripts/figures/fig1.py", {"figure": drawn("fig1"), "report": {"report.html"}}),
+        (
+            "workflow_scripts/figures/style.py",
+            {"figure": drawn("fig1") | drawn("fig2"), "report": {"report.html"}},
+        ),
+        ("workflow_scripts/report/sections.py", {"report": {"report.html"}}),
+        ("reports/report.html.j2", {"report": {"report.html"}}),
+        ("reports/captions.yaml", {"report": {"report.html"}}),
+    ],
+)
+def test_edit_runs_what_reads_it(finished: Checkout, path: str, expected: Jobs) -> None:
+    with finished.edited(path):
+        assert finished.jobs() == expected
+
+
+@pytest.mark.slow
+def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
+    with finished.edited("workflow_scripts/detection/coco_metrics.py"):
+        jobs = finished.jobs()
+    assert jobs["evaluate"] == metrics(finished.study().segments.values())
+    assert not jobs.keys() & {"train", "detect", "world", "manifest", "subsets"}
+
+
+@pytest.mark.slow
+def test_edit_in_detection_trains_nothing_again(finished: Checkout) -> None:
+    with finished.edited("workflow_scripts/detection/detect.py"):
+        assert finished.jobs().keys() == {"detect", "evaluate", "curve", "end"} | GATHERING - {
+            "study",
+            "counts",
+        }

@@ -1,0 +1,105 @@
+"""A tiny world and recipe to train on in seconds, and the training command as a job runs it."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.data.world.__main__ import draw_world
+from workflow_scripts.data.world.settings import Settings
+from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.study.schedules import Decay
+from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.study import compile_study
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class TinyWorld:
+    """Where a drawn world lies."""
+
+    folder: Path
+
+    @property
+    def annotations(self) -> Path:
+        return self.folder / "coco/annotations/instances_train.json"
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "coco/train"
+
+    @property
+    def val_annotations(self) -> Path:
+        return self.folder / "coco/annotations/instances_val.json"
+
+    @property
+    def val_images(self) -> Path:
+        return self.folder / "coco/val"
+
+
+def tiny_world(folder: Path) -> TinyWorld:
+    """Fourteen scenes of 48 pixels to train on, four to evaluate, and a few pictures to classify."""
+    settings = Settings(
+        image_size=48,
+        train_images=14,
+        val_images=4,
+        classification_image_size=32,
+        classification_images_per_class=1,
+        classification_val_images_per_class=1,
+    )
+    draw_world(settings, folder)
+    return TinyWorld(folder)
+
+
+def tiny_recipe(task: str = "detection", **changes: object) -> Recipe:
+    """The smoke scale's recipe on pictures of two sizes, so that augmentation draws something to draw."""
+    study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
+    recipe = next(recipe for recipe in study.recipes.values() if recipe.task == task)
+    sides = {"image_sides": (40, 48), "longest_side": 64} if task == "detection" else {}
+    return recipe.model_copy(update={**sides, "batch": 4, **changes})
+
+
+def segment(start: int, stop: int, drops: tuple[int, ...] = (), evaluations: tuple[int, ...] = ()) -> Segment:
+    """A segment with the given drops, whatever a schedule would make of it."""
+    return Segment(
+        recipe="tiny",
+        stage="tail" if drops else "trunk",
+        start=start,
+        stop=stop,
+        decay=Decay(kind="steps", drops=drops),
+        parent=f"trunk-0-{start}" if start else None,
+        evaluations=evaluations,
+    )
+
+
+def training_command(
+    folder: Path, recipe: Recipe, part: Segment, world: TinyWorld, *options: str
+) -> list[str]:
+    """The command of one training job that writes into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe_file = folder / "recipe.json"
+    recipe_file.write_text(recipe.model_dump_json())
+    paths = {
+        "--recipe": recipe_file,
+        "--segment": part.model_dump_json(),
+        "--annotations": world.annotations,
+        "--images": world.images,
+        "--progress": folder / "progress",
+        "--state": folder / "state.safetensors",
+        "--metrics": folder / "metrics.jsonl",
+        "--checkpoints": folder / "checkpoints",
+    }
+    words = [str(word) for pair in paths.items() for word in pair]
+    return [sys.executable, "-m", "workflow_scripts.detection.train", *words, *options]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project to its end."""
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def metrics(folder: Path) -> list[dict]:
+    """The lines of metrics that a job wrote."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -4,6 +4,8 @@ python -m workflow_scripts.detection.detect --recipe recipe.json --weights check
 """
 
 import argparse
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from detectron2.data import transforms as T
 from detectron2.evaluation.coco_evaluation import instances_to_coco_json
 from torch import nn
 
-from workflow_scripts.detection.examples import category_ids, coco_records
+from workflow_scripts.detection.examples import Example, category_ids, coco_records
 from workflow_scripts.detection.models import build
 from workflow_scripts.detection.state import load_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
 from workflow_scripts.study.recipes import Recipe
+
+BATCH = 8
 
 
 def detect(
@@ -27,7 +31,8 @@ def detect(
 ) -> list[dict[str, Any]]:
     """Detections of every image of a COCO annotation file, in COCO's results format (boxes as x, y, w, h).
 
-    Single scale, no augmentation (paper, section 3). One image at a time, so that no image depends on another's size.
+    Single scale, no augmentation (paper, section 3). Images share a batch only where they share a size: padding one to
+    another's size would change what is detected.
 
     Raises:
         UserError: the weights do not fit the recipe and the categories.
@@ -40,12 +45,20 @@ def detect(
     mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
     results: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for record in records:
-            instances = model([mapper(record)])[0]["instances"].to("cpu")
-            results += instances_to_coco_json(instances, record["image_id"])
+        for batch in same_size_batches(records):
+            for record, output in zip(batch, model([mapper(record) for record in batch]), strict=True):
+                results += instances_to_coco_json(output["instances"].to("cpu"), record["image_id"])
     for result in results:
         result["category_id"] = categories[result["category_id"]]
     return results
+
+
+def same_size_batches(records: Sequence[Example]) -> Iterator[list[Example]]:
+    """Neighbouring records of the same height and width, at most `BATCH` together."""
+    for _, group in itertools.groupby(records, key=lambda record: (record["height"], record["width"])):
+        neighbours = list(group)
+        for first in range(0, len(neighbours), BATCH):
+            yield neighbours[first : first + BATCH]
 
 
 def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn.Module:

@@ -60,7 +60,7 @@ def build(recipe: Recipe, num_classes: int, device: str) -> nn.Module:
     config.MODEL.DEVICE = device
     seed_everything(key(recipe.seed, "initialisation"))
     model = Classifier(config, num_classes) if recipe.task == "classification" else build_model(config)
-    return model.to(device, memory_format=torch.channels_last)
+    return model.to(device)
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.SGD:

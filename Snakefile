@@ -21,24 +21,24 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
+        f"{LAYOUT.root}/report.html",
 
 
 rule fig1:
     input:
-        figure("fig1"),
+        LAYOUT.figure("fig1"),
 
 
 rule fig2:
     input:
-        figure("fig2"),
+        LAYOUT.figure("fig2"),
 
 
 rule table1:
     input:
-        table("table1"),
+        LAYOUT.table("table1"),
 
 
 rule table2:
     input:
-        table("table2"),
+        LAYOUT.table("table2"),

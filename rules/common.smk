@@ -1,16 +1,20 @@
-"""The compiled study, and the lookups that rules share."""
+"""The compiled study, its layout, and what rules share."""
 
 import json
 import os
 import re
+import shlex
 import sys
-from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = workflow.basedir
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.study import compile_study
+from workflow_scripts.study.summary import summary
+
+# Jobs find the package from whichever folder the workflow runs in.
+shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 
 try:
     STUDY = compile_study(config)
@@ -18,12 +22,10 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 SCALE = STUDY.scale
-RESULTS = f"{STUDY.config.results}/{SCALE.name}"
-WORLD = f"{RESULTS}/world"
-RECIPE = f"{RESULTS}/recipes/{{recipe}}.json"
-SEGMENT = f"{RESULTS}/training/{{recipe}}/{{segment}}"
-EVALUATION = f"{RESULTS}/evaluation/{{recipe}}/{{segment}}/{{iteration}}"
-RUN = f"{RESULTS}/runs/{{recipe}}/{{schedule}}"
+LAYOUT = Layout(STUDY, raw=ancient)
+LIGHT = SCALE.resources.light
+EVALUATE = SCALE.resources.evaluate
+TRAIN = SCALE.resources.train
 
 
 def one_of(names):
@@ -35,6 +37,7 @@ wildcard_constraints:
     recipe=one_of(STUDY.recipes),
     segment=one_of(segment.name for segment in STUDY.segments.values()),
     schedule=one_of(STUDY.schedules),
+    model=one_of(recipe.model for recipe in STUDY.recipes.values()),
     experiment=one_of(STUDY.experiments),
     iteration=r"\d+",
     split="train|val",
@@ -45,32 +48,18 @@ def here(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
-def code(*modules):
+def code(area, *modules):
     """Modules of the package whose change makes a rule run again."""
-    return [here(f"workflow_scripts/{module}") for module in modules]
-
-
-def template(name):
-    """A file of `reports/`."""
-    return here(f"reports/{name}")
-
-
-def segment_of(wildcards):
-    return STUDY.segments[wildcards.recipe, wildcards.segment]
-
-
-def run_of(wildcards):
-    return STUDY.runs[wildcards.recipe, wildcards.schedule]
+    return [here(f"workflow_scripts/{area}/{module}.py") for module in modules]
 
 
 def options(*names):
     """A params function: command-line options for those of the named inputs that a job has."""
-    return lambda wildcards, input: " ".join(f"--{name} {input[name]}" for name in names if name in input.keys())
+    return lambda wildcards, input: " ".join(
+        f"--{name} {shlex.quote(str(input[name]))}" for name in names if input.get(name)
+    )
 
 
-def figure(name):
-    return multiext(f"{RESULTS}/figures/{name}", ".png", ".pdf")
-
-
-def table(name):
-    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
+def folder(output):
+    """The folder of an output file."""
+    return os.path.dirname(output)

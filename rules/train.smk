@@ -1,72 +1,54 @@
 """Training: one job a segment. Code is not an input: raise a recipe's `version` when its results should change."""
 
 
-def training_inputs(wildcards):
-    """Recipe, data, and what the segment starts from: its parent's state, a backbone, or nothing."""
-    recipe = STUDY.recipes[wildcards.recipe]
-    segment = segment_of(wildcards)
-    inputs = {"recipe": RECIPE.format(recipe=recipe.name)}
-    if recipe.task == "classification":
-        inputs["manifest"] = classification_manifest()
-    else:
-        inputs["manifest"] = manifest("train")
-        inputs["annotations"] = coco("train")[0]
-    if segment.parent:
-        inputs["parent"] = f"{SEGMENT.format(recipe=recipe.name, segment=segment.parent)}/state.safetensors"
-    elif recipe.pretraining != "skip":
-        inputs["backbone"] = f"{PRETRAINED}/{recipe.pretraining}/{recipe.model}/backbone.safetensors"
-    return inputs
-
-
-def training_images(wildcards):
-    detection = STUDY.recipes[wildcards.recipe].task == "detection"
-    return coco("train")[1] if detection else classification("train")
-
-
 localrules:
     recipe,
 
 
 rule recipe:
-    message:
-        "Writing recipe {wildcards.recipe}"
     output:
-        RECIPE,
+        LAYOUT.recipe,
+    log:
+        f"{LAYOUT.logs}/recipes/{{recipe}}.log",
+    conda:
+        "../envs/environment.yaml"
     params:
         recipe=lambda wildcards: STUDY.recipes[wildcards.recipe].model_dump_json(indent=1),
-    log:
-        f"{RESULTS}/logs/recipes/{{recipe}}.log",
+    message:
+        "Writing recipe {wildcards.recipe}"
     shell:
         "printf '%s\n' {params.recipe:q} > {output:q} 2> {log:q}"
 
 
 rule train:
-    message:
-        "Training {wildcards.recipe}, {wildcards.segment}"
     input:
-        unpack(training_inputs),
+        unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
     output:
-        state=f"{SEGMENT}/state.safetensors",
-        metrics=f"{SEGMENT}/metrics.jsonl",
-        checkpoints=directory(f"{SEGMENT}/checkpoints"),
-    params:
-        segment=lambda wildcards: segment_of(wildcards).model_dump_json(),
-        images=training_images,
-        start=options("annotations", "parent", "backbone"),
-        progress=f"{SEGMENT}.progress",
-        log_period=SCALE.training.log_period,
+        state=f"{LAYOUT.segment}/state.safetensors",
+        metrics=f"{LAYOUT.segment}/metrics.jsonl",
+        checkpoints=directory(f"{LAYOUT.segment}/checkpoints"),
     log:
-        f"{RESULTS}/logs/training/{{recipe}}/{{segment}}.log",
+        f"{LAYOUT.logs}/training/{{recipe}}/{{segment}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training/{{recipe}}/{{segment}}.tsv"
-    threads: SCALE.resources.train.threads
+        f"{LAYOUT.benchmarks}/training/{{recipe}}/{{segment}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: TRAIN.threads
     resources:
-        gpu=SCALE.resources.train.gpu,
-        mem_mb=SCALE.resources.train.mem_mb,
-        runtime=SCALE.resources.train.runtime,
+        gpu=TRAIN.gpu,
+        mem_mb=TRAIN.mem_mb,
+        runtime=TRAIN.runtime,
         processes=SCALE.training.processes,
         workers=SCALE.training.workers,
         save_period=SCALE.training.save_period,
+    params:
+        segment=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].model_dump_json(),
+        images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
+        start=options("annotations", "parent", "backbone"),
+        progress=f"{LAYOUT.segment}.progress",
+        log_period=SCALE.training.log_period,
+    message:
+        "Training {wildcards.recipe}, {wildcards.segment}"
     shell:
         "python -m workflow_scripts.detection.train --recipe {input.recipe:q} --segment {params.segment:q}"
         " --images {params.images:q} {params.start} --log-period {params.log_period}"

@@ -85,6 +85,6 @@ def _override(config: CfgNode, name: str, value: object, recipe: str) -> None:
         config.merge_from_list([name, value])
     except (AssertionError, KeyError, ValueError) as error:
         raise UserError(
-            f"recipe {recipe}: detectron2: {name}: found {value!r}, which detectron2's configuration refuses ({error}); "
-            "correct it in the scale or in `numbers` of config.yaml"
+            f"recipe {recipe}: detectron2: {name}: found {value!r}, which detectron2's configuration refuses "
+            f"({error}); correct it in the scale or in `numbers` of config.yaml"
         ) from None

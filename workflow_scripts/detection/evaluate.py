@@ -6,12 +6,12 @@ python -m workflow_scripts.detection.evaluate --detections detections.json --ann
 import argparse
 from pathlib import Path
 
-from workflow_scripts.detection.coco_metrics import evaluate
+from workflow_scripts.detection.coco_metrics import IouType, evaluate
 from workflow_scripts.errors import command
 from workflow_scripts.files import write_json
 from workflow_scripts.study.recipes import Recipe
 
-IOU_TYPES = {"mask_rcnn": ("bbox", "segm")}
+IOU_TYPES: dict[str, tuple[IouType, ...]] = {"mask_rcnn": ("bbox", "segm")}
 """What each detector's output is scored by."""
 
 

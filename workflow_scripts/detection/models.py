@@ -27,6 +27,9 @@ class Classifier(nn.Module):
     The last normalisation of each residual block starts at zero, as in Wu and He, Group Normalization, section 4.1.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: CfgNode, num_classes: int) -> None:
         super().__init__()
         self.backbone = build_resnet_backbone(config, ShapeSpec(channels=3))

@@ -20,6 +20,7 @@ from workflow_scripts.detection.models import Classifier, backbone_weights, buil
 from workflow_scripts.detection.state import load_state, save_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256, write_atomically, write_json
+from workflow_scripts.study.config import PublishedWeights
 from workflow_scripts.study.recipes import Recipe
 
 TORCHVISION = (
@@ -50,20 +51,21 @@ def bgr_to_rgb(first_convolution: Tensor) -> Tensor:
     return first_convolution.flip(1) * torch.tensor(RGB_STD).view(1, 3, 1, 1)
 
 
-def read_published(path: Path, digest: str, layout: str, colours: str) -> dict[str, Tensor]:
+def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]:
     """Published weights as detectron2's ResNet names them, for RGB input. No pickle is executed.
 
     Raises:
         UserError: another hash than expected, or a file that holds more than tensors.
     """
     found = sha256(path)
-    if found != digest:
+    if found != published.sha256:
         raise UserError(
-            f"{path}: found SHA-256 {found}, expected {digest}; fetch it again or correct config.yaml"
+            f"{published.source}: found SHA-256 {found}, expected {published.sha256}; another file stands there: "
+            "correct pretraining.fetch in config.yaml, or do not use it"
         )
     weights = _tensors(path)
-    renamed = torchvision_names(weights) if layout == "torchvision" else weights
-    if colours == "bgr" and "stem.conv1.weight" in renamed:
+    renamed = torchvision_names(weights) if published.layout == "torchvision" else weights
+    if published.colours == "bgr" and "stem.conv1.weight" in renamed:
         renamed["stem.conv1.weight"] = bgr_to_rgb(renamed["stem.conv1.weight"])
     return renamed
 
@@ -133,14 +135,15 @@ def _trained(arguments: argparse.Namespace) -> None:
 
 
 def _fetched(arguments: argparse.Namespace) -> None:
-    path = arguments.backbone.with_name(Path(arguments.source).name)
-    fetch(arguments.source, path)
+    published = PublishedWeights.model_validate_json(arguments.weights)
+    path = arguments.backbone.with_name(Path(published.source).name)
+    fetch(published.source, path)
     try:
-        weights = read_published(path, arguments.sha256, arguments.layout, arguments.colours)
+        weights = read_published(path, published)
     finally:
         path.unlink()
-    save_tensors(arguments.backbone, weights, {"source": arguments.source})
-    summary = {"kind": "fetch", "source": arguments.source, "sha256": arguments.sha256}
+    save_tensors(arguments.backbone, weights, {"source": published.source})
+    summary = {"kind": "fetch", **published.model_dump()}
     write_json(arguments.summary, summary)
     print(json.dumps(summary))
 
@@ -157,14 +160,7 @@ def main() -> None:
     trained.add_argument("--val", type=Path, required=True, help="image folder to measure accuracy on")
     trained.set_defaults(run=_trained)
     fetched = kinds.add_parser("fetched", help="fetch published weights and convert them")
-    fetched.add_argument("--source", required=True, help="URL or path")
-    fetched.add_argument("--sha256", required=True, help="expected SHA-256")
-    fetched.add_argument(
-        "--layout", choices=("torchvision", "detectron2"), required=True, help="naming of the weights"
-    )
-    fetched.add_argument(
-        "--colours", choices=("rgb", "bgr"), required=True, help="input that the weights expect"
-    )
+    fetched.add_argument("--weights", required=True, help="source, sha256, layout and colours, as JSON")
     fetched.set_defaults(run=_fetched)
     for kind in (trained, fetched):
         kind.add_argument("--backbone", type=Path, required=True, help="output: the backbone's weights")

@@ -105,7 +105,7 @@ def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
         digest.update(f"{name}={value}\n".encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

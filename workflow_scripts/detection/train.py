@@ -90,7 +90,7 @@ def _loop(
     return Loop(
         model=synchronised(model, processes),
         optimizer=optimizer,
-        batches=_batches(recipe, examples, numbers, processes, start, segment.stop),
+        batches=training_batches(recipe, examples, numbers, processes, start, segment.stop),
         rate=lambda t: learning_rate(recipe.base_lr, recipe.warmup, segment.decay, recipe.decay_factor, t),
         draws=DrawsPerImage(model, recipe.seed),
         batch=recipe.batch,
@@ -125,9 +125,10 @@ def _initialise(
     return 0
 
 
-def _batches(
+def training_batches(
     recipe: Recipe, examples: Examples, numbers: TrainingNumbers, processes: Processes, start: int, stop: int
 ) -> Iterator[list[Example]]:
+    """This process's share of the global batches of iterations `start` to `stop`."""
     batches = GlobalBatches(examples.wide, recipe.batch, recipe.seed)
     share = ProcessShare(batches, recipe.batch, start, stop, processes.rank, processes.count)
     loader: DataLoader = DataLoader(

@@ -1,0 +1,126 @@
+"""A training step of this project against detectron2's own loop, on the same model, images and threads.
+
+    python -m benchmarks.training_step [--steps 40] [--threads 1]
+
+detectron2's side is its `SimpleTrainer` over its `build_detection_train_loader` with its `build_optimizer`, on the
+mini scale's recipe and a drawn world; the two take turns and the medians of their seconds a step are compared. Exits
+with 1 where ours is slower.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from detectron2.data import DatasetMapper, build_detection_train_loader
+from detectron2.data import transforms as T
+from detectron2.data.samplers import TrainingSampler
+from detectron2.engine import SimpleTrainer
+from detectron2.solver.build import get_default_optimizer_params
+from detectron2.utils.events import EventStorage
+
+from workflow_scripts.data.world.__main__ import draw_world
+from workflow_scripts.data.world.settings import Settings
+from workflow_scripts.detection.draws import DrawsPerImage
+from workflow_scripts.detection.examples import coco_records, detection_examples
+from workflow_scripts.detection.loop import Loop
+from workflow_scripts.detection.models import build, build_optimizer
+from workflow_scripts.detection.processes import Processes
+from workflow_scripts.detection.train import training_batches
+from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.study.scales import TrainingNumbers
+from workflow_scripts.study.study import compile_study
+
+CHUNK = 5
+RATE = 0.001
+
+
+def ours(recipe: Recipe, annotations: Path, images: Path, steps: int) -> Iterator[float]:
+    """Seconds of each chunk of our steps."""
+    examples = detection_examples(recipe, annotations, images)
+    model = build(recipe, len(examples.classes), "cpu")
+    processes = Processes(0, 1, "cpu")
+    numbers = TrainingNumbers(log_period=CHUNK, save_period=CHUNK, workers=0)
+    draws, optimizer = DrawsPerImage(model, recipe.seed), build_optimizer(recipe, model)
+    for start in range(0, steps, CHUNK):
+        stop = start + CHUNK
+        batches = training_batches(recipe, examples, numbers, processes, start, stop)
+        loop = Loop(model, optimizer, batches, lambda _: RATE, draws, recipe.batch, processes, CHUNK)
+        began = time.perf_counter()
+        loop.train(start, stop, frozenset(), lambda line, seconds: None, lambda iteration: None)
+        yield time.perf_counter() - began
+
+
+def detectron2s(recipe: Recipe, annotations: Path, images: Path, steps: int) -> Iterator[float]:
+    """Seconds of each chunk of `SimpleTrainer`'s steps."""
+    records, classes = coco_records(annotations, images)
+    records = [record for record in records if record["annotations"]]
+    model = build(recipe, len(classes), "cpu")
+    model.train()
+    mapper = DatasetMapper(
+        is_train=True,
+        augmentations=[
+            T.ResizeShortestEdge(recipe.image_sides, recipe.longest_side, sample_style="choice"),
+            T.RandomFlip(),
+        ],
+        image_format="RGB",
+        use_instance_mask=True,
+    )
+    loader = build_detection_train_loader(
+        records,
+        mapper=mapper,
+        sampler=TrainingSampler(len(records), seed=0),
+        total_batch_size=recipe.batch,
+        num_workers=0,
+    )
+    optimizer = torch.optim.SGD(
+        get_default_optimizer_params(
+            model, base_lr=RATE, weight_decay=recipe.weight_decay, weight_decay_norm=0.0
+        ),
+        lr=RATE,
+        momentum=recipe.momentum,
+    )
+    trainer = SimpleTrainer(model, loader, optimizer)
+    with EventStorage(0) as trainer.storage:
+        for _ in range(steps // CHUNK):
+            began = time.perf_counter()
+            for _ in range(CHUNK):
+                trainer.run_step()
+                trainer.storage.step()
+            yield time.perf_counter() - began
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    study = compile_study({"scale": "mini", "experiments": ["fig1"]})
+    recipe = next(recipe for recipe in study.recipes.values() if recipe.initialisation == "random")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(train_images=200, val_images=1, classification_images_per_class=1)
+        draw_world(settings, Path(folder))
+        paths = Path(folder, "coco/annotations/instances_train.json"), Path(folder, "coco/train")
+        pairs = zip(
+            ours(recipe, *paths, arguments.steps), detectron2s(recipe, *paths, arguments.steps), strict=True
+        )
+        times = list(pairs)[1:]  # the first chunk of each warms up
+    mine, theirs = (statistics.median(side) / CHUNK for side in zip(*times, strict=True))
+    ratio = statistics.median(theirs_ / mine_ for mine_, theirs_ in times)
+    print(f"ours          {mine:.3f} s a step")
+    print(f"detectron2's  {theirs:.3f} s a step")
+    print(
+        f"ours is {ratio:.2f} times as fast ({len(times)} pairs of {CHUNK} steps, {arguments.threads} threads)"
+    )
+    raise SystemExit(ratio < 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,8 @@
 # make lint       formatters, linters, types
 # make env        set up the environment and stop
 #
+# make help       print these lines
+#
 # Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options).
 
 PYTHON ?= python3.11
@@ -15,7 +17,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 # Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: all env test test-fast lint system
+.PHONY: all env test test-fast lint help system
 .DELETE_ON_ERROR:
 
 all: env
@@ -35,6 +37,9 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/snakemake --lint
 
 env: $(VENV)/.installed
+
+help:
+	@sed -n 's/^# \?//p' Makefile
 
 $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

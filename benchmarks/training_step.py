@@ -15,8 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from detectron2.data import DatasetMapper, build_detection_train_loader
+
+import workflow_scripts.detection  # noqa: F401 - makes detectron2 importable
+
+# isort: split
+from detectron2.data import DatasetMapper, MetadataCatalog, build_detection_train_loader
 from detectron2.data import transforms as T
+from detectron2.data.datasets import load_coco_json
 from detectron2.data.samplers import TrainingSampler
 from detectron2.engine import SimpleTrainer
 from detectron2.solver.build import get_default_optimizer_params
@@ -25,7 +30,7 @@ from detectron2.utils.events import EventStorage
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.detection.draws import DrawsPerImage
-from workflow_scripts.detection.examples import coco_records, detection_examples
+from workflow_scripts.detection.examples import detection_examples
 from workflow_scripts.detection.loop import Loop
 from workflow_scripts.detection.models import build, build_optimizer
 from workflow_scripts.detection.processes import Processes
@@ -56,9 +61,8 @@ def ours(recipe: Recipe, annotations: Path, images: Path, steps: int) -> Iterato
 
 def detectron2s(recipe: Recipe, annotations: Path, images: Path, steps: int) -> Iterator[float]:
     """Seconds of each chunk of `SimpleTrainer`'s steps."""
-    records, classes = coco_records(annotations, images)
-    records = [record for record in records if record["annotations"]]
-    model = build(recipe, len(classes), "cpu")
+    records = [record for record in load_coco_json(annotations, images, "theirs") if record["annotations"]]
+    model = build(recipe, len(MetadataCatalog.get("theirs").thing_classes), "cpu")
     model.train()
     mapper = DatasetMapper(
         is_train=True,

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+import workflow_scripts.detection  # noqa: F401 - makes detectron2 importable in every test module
+
 
 @pytest.fixture
 def real_data(tmp_path: Path) -> dict[str, Any]:

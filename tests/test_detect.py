@@ -1,0 +1,103 @@
+"""Detection: what detectron2 detects, in COCO's results format, with the numbers of pycocotools."""
+
+import contextlib
+import io
+import json
+
+import pytest
+import torch
+from detectron2.data import DatasetMapper
+from detectron2.data import transforms as T
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
+from workflow_scripts.detection.coco_metrics import evaluate
+from workflow_scripts.detection.detect import detect, same_size_batches
+from workflow_scripts.detection.examples import coco_records
+from workflow_scripts.detection.models import build
+from workflow_scripts.detection.state import load_tensors
+from workflow_scripts.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    recipe = tiny_recipe()
+    return recipe.model_copy(
+        update={"detectron2": {**recipe.detectron2, "MODEL.ROI_HEADS.SCORE_THRESH_TEST": 0.0}}
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    return tiny_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(recipe, world, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    job = run(training_command(folder, recipe, segment(0, 6, evaluations=(6,)), world))
+    assert job.returncode == 0, job.stderr
+    return folder / "checkpoints/6.safetensors"
+
+
+@pytest.fixture(scope="module")
+def detections(recipe, world, checkpoint):
+    return detect(recipe, checkpoint, world.val_annotations, world.val_images, "cpu")
+
+
+def test_detections_are_those_of_detectron2_image_by_image(recipe, world, checkpoint, detections):
+    records, classes = coco_records(world.val_annotations, world.val_images)
+    model = build(recipe, len(classes), "cpu")
+    model.load_state_dict(load_tensors(checkpoint)[0])
+    model.eval()
+    resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
+    mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
+    with torch.no_grad():
+        for record in records:
+            expected = model([mapper(record)])[0]["instances"].scores.tolist()
+            found = [result["score"] for result in detections if result["image_id"] == record["image_id"]]
+            assert found == pytest.approx(expected, abs=1e-5)
+            assert found
+
+
+def test_metrics_equal_pycocotools_on_the_dump(world, detections, tmp_path):
+    dump = tmp_path / "detections.json"
+    dump.write_text(json.dumps(detections))
+    ours = evaluate(world.val_annotations, dump, ("bbox", "segm"))
+    names = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+    for iou_type in ("bbox", "segm"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = COCO(str(world.val_annotations))
+            results = json.loads(dump.read_text())
+            if iou_type == "segm":
+                results = [{k: v for k, v in result.items() if k != "bbox"} for result in results]
+            evaluation = COCOeval(truth, truth.loadRes(results), iou_type)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        for name, value in zip(names, evaluation.stats, strict=False):
+            assert ours[iou_type][name] == (None if value == -1 else pytest.approx(100 * value, abs=1e-12)), (
+                name
+            )
+
+
+def test_categories_are_those_of_the_annotation_file(world, detections):
+    categories = {category["id"] for category in json.loads(world.val_annotations.read_text())["categories"]}
+    assert {result["category_id"] for result in detections} <= categories
+
+
+def test_batches_hold_neighbours_of_one_size():
+    sizes = [(4, 5)] * 9 + [(5, 4)] + [(4, 5)]
+    records = [{"height": height, "width": width, "image_id": n} for n, (height, width) in enumerate(sizes)]
+    batches = [[record["image_id"] for record in batch] for batch in same_size_batches(records)]
+    assert batches == [[0, 1, 2, 3, 4, 5, 6, 7], [8], [9], [10]]
+
+
+def test_weights_of_other_categories_are_refused(recipe, world, checkpoint, tmp_path):
+    annotations = json.loads(world.val_annotations.read_text())
+    annotations["categories"].append({"id": 99, "name": "another"})
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(annotations))
+    with pytest.raises(UserError, match="does not fit recipe"):
+        detect(recipe, checkpoint, other, world.val_images, "cpu")

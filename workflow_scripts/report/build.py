@@ -17,6 +17,7 @@ from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
 from workflow_scripts.report.inputs import Captions, Study, read_all, read_captions, read_study
 from workflow_scripts.report.sections import (
+    by_task,
     compare_recipes,
     definitions,
     read_sources,
@@ -50,7 +51,7 @@ def build(arguments: argparse.Namespace) -> str:
         "banner": captions.scales.get(study.scale, f"Scale: {study.scale}."),
         "figures": [{**captioned(path), "image": embed(path)} for path in arguments.figures],
         "tables": [{**captioned(path), "grid": linked(path, arguments.output)} for path in arguments.tables],
-        "recipes": compare_recipes(recipes),
+        "recipes": {task: compare_recipes(group) for task, group in by_task(recipes).items()},
         "recipe_files": {name: definitions(recipe) for name, recipe in recipes.items()},
         "schedules": sorted(study.schedules.items(), key=lambda item: schedule_order(item[0])),
         "sources": {name: source_groups(table, arguments.output) for name, table in sources.items()},

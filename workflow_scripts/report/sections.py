@@ -33,6 +33,14 @@ def definitions(value: dict[str, Any]) -> list[tuple[str, str]]:
     return list(flatten(value).items())
 
 
+def by_task(recipes: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Recipes by their task: only those of one task compare setting by setting."""
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, recipe in recipes.items():
+        groups.setdefault(str(recipe.get("task", "")), {})[name] = recipe
+    return groups
+
+
 def compare_recipes(recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Recipes side by side: `common` settings once, `differing` ones by column ("" where a recipe has none).
 

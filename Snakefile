@@ -34,6 +34,16 @@ rule fig2:
         LAYOUT.figure("fig2"),
 
 
+rule fig3:
+    input:
+        LAYOUT.figure("fig3"),
+
+
+rule fig4:
+    input:
+        LAYOUT.figure("fig4"),
+
+
 rule table1:
     input:
         LAYOUT.table("table1"),

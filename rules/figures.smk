@@ -1,6 +1,11 @@
 """Figures: each drawn from its tidy table, and from nothing else."""
 
-FIGURE_MODULES = {"fig1": ["fig1", "curves"], "fig2": ["fig2"]}
+FIGURE_MODULES = {
+    "fig1": ["fig1", "curves"],
+    "fig2": ["fig2"],
+    "fig3": ["fig3", "fig1", "curves"],
+    "fig4": ["fig4", "fig1", "curves"],
+}
 
 
 rule figure:

@@ -33,7 +33,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "unknown experiment": (
         {"experiments": ["fig1", "fig77"]},
-        ["config.yaml: experiments: found fig77", "expected names from: fig1, fig2, table1, table2"],
+        [
+            "config.yaml: experiments: found fig77",
+            "expected names from: fig1, fig2, fig3, fig4, table1, table2",
+        ],
     ),
     "no experiment": (
         {"experiments": []},

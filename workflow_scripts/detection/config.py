@@ -9,7 +9,7 @@ RGB_MEAN = [123.675, 116.28, 103.53]
 RGB_STD = [58.395, 57.12, 57.375]
 
 
-def detectron2_config(recipe: Recipe, num_classes: int) -> CfgNode:
+def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> CfgNode:
     """The architecture, optimiser and augmentation of a recipe.
 
     Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
@@ -20,7 +20,8 @@ def detectron2_config(recipe: Recipe, num_classes: int) -> CfgNode:
     """
     config = get_cfg()
     config.SEED = recipe.seed
-    _normalise(config, recipe.norm)
+    config.MODEL.DEVICE = device
+    _normalise(config, detectron2_norm(recipe.norm, device))
     _fpn(config)
     config.MODEL.ROI_HEADS.NUM_CLASSES = num_classes
     config.MODEL.MASK_ON = recipe.detector == "mask_rcnn"
@@ -30,6 +31,14 @@ def detectron2_config(recipe: Recipe, num_classes: int) -> CfgNode:
         _override(config, name, value, recipe.name)
     config.freeze()
     return config
+
+
+def detectron2_norm(norm: str, device: str) -> str:
+    """detectron2's name of a norm. torch's SyncBN needs GPUs; the naive one computes the same on any device.
+
+    Its variant N weights each process by its number of inputs, as torch's does: RoIs are not shared out evenly.
+    """
+    return "naiveSyncBN_N" if norm == "SyncBN" and device == "cpu" else norm
 
 
 def _normalise(config: CfgNode, norm: str) -> None:

@@ -58,9 +58,7 @@ class Classifier(nn.Module):
 
 def build(recipe: Recipe, num_classes: int, device: str) -> nn.Module:
     """The recipe's model with its random (MSRA) initialisation, a function of the recipe's seed alone."""
-    config = detectron2_config(recipe, num_classes)
-    config.defrost()
-    config.MODEL.DEVICE = device
+    config = detectron2_config(recipe, num_classes, device)
     seed_everything(key(recipe.seed, "initialisation"))
     model = Classifier(config, num_classes) if recipe.task == "classification" else build_model(config)
     return model.to(device)

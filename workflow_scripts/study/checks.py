@@ -77,7 +77,9 @@ def _missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
 
 
 def _arms(config: StudyConfig) -> list[Arm]:
-    return [arm for experiment in experiments(config.models).values() for arm in experiment.arms]
+    """Arms of the experiments that the configuration asks for: the others need no data until they are asked for."""
+    known = experiments(config.models)
+    return [arm for name in config.experiments if name in known for arm in known[name].arms]
 
 
 def _paths(config: StudyConfig) -> Iterator[str]:

@@ -44,6 +44,8 @@ def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
             (Arm("R50_GN", "pretrained", ("2x",)), Arm("R50_GN", "random", ("6x",))),
             "counts",
         ),
+        Experiment("fig3", "Learning curves of R101-FPN with GN", _arms(("R101_GN",)), "curve"),
+        Experiment("fig4", "Learning curves of R50-FPN with SyncBN", _arms(("R50_SyncBN",)), "curve"),
         Experiment("table1", "Box AP by schedule", _arms(models), "end"),
         Experiment("table2", "Box and mask AP at the best schedule", _arms(models), "end"),
     )

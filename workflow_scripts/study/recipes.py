@@ -33,7 +33,14 @@ class Model(BaseModel):
         return f"{self.backbone}_{self.norm}"
 
 
-MODELS = {model.name: model for model in (Model(backbone="R50", norm="GN"),)}
+MODELS = {
+    model.name: model
+    for model in (
+        Model(backbone="R50", norm="GN"),
+        Model(backbone="R101", norm="GN"),
+        Model(backbone="R50", norm="SyncBN"),
+    )
+}
 
 
 class Recipe(BaseModel):

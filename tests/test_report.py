@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.report import build
@@ -232,3 +235,30 @@ def test_a_caption_that_names_an_unknown_fact_is_named(folder: Path, monkeypatch
 
     with pytest.raises(UserError, match=r"caption of fig1 does not render: 'modells' is undefined"):
         report(monkeypatch, captions=["captions.yaml"], figures=["fig1.png"])
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_browser_shows_the_figure_within_the_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    colour = (200, 30, 160)
+    Image.new("RGB", (1400, 700), colour).save("fig1.png")
+    whole(monkeypatch)
+    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
+    offline = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    page = (folder / "out/report.html").as_uri()
+    screen = [
+        f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={width},2000",
+        "--screenshot=page.png",
+        page,
+    ]
+    subprocess.run(["chromium", *switches, *offline, *screen], check=True, capture_output=True, timeout=120)
+
+    picture = np.asarray(Image.open("page.png").convert("RGB"))
+    rows, columns = (picture == colour).all(axis=2).nonzero()
+    assert picture.shape[1] == width
+    assert columns.min() > 0
+    assert columns.max() < width - 1
+    assert columns.max() - columns.min() > width / 2
+    assert (rows.max() - rows.min()) / (columns.max() - columns.min()) == pytest.approx(0.5, abs=0.02)

@@ -19,7 +19,7 @@ from workflow_scripts.study.segments import Segment
 from workflow_scripts.study.study import Study, compile_study
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles")
+PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
 RESULTS = "results/smoke"
 SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 

@@ -44,6 +44,11 @@ rule fig4:
         LAYOUT.figure("fig4"),
 
 
+rule fig6:
+    input:
+        LAYOUT.figure("fig6"),
+
+
 rule table1:
     input:
         LAYOUT.table("table1"),

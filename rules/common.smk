@@ -40,6 +40,7 @@ wildcard_constraints:
     model=one_of(recipe.model for recipe in STUDY.recipes.values()),
     experiment=one_of(STUDY.experiments),
     iteration=r"\d+",
+    train_set="coco|keypoints",
     split="train|val",
 
 

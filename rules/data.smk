@@ -5,7 +5,8 @@ rule world:
     output:
         manifest=f"{LAYOUT.world}/manifest.json",
         annotations=expand(
-            f"{LAYOUT.world}/coco/annotations/instances_{{split}}.json",
+            f"{LAYOUT.world}/coco/annotations/{{name}}_{{split}}.json",
+            name=["instances", "person_keypoints"],
             split=["train", "val"],
         ),
     log:
@@ -30,20 +31,20 @@ rule world:
 
 rule manifest:
     input:
-        lambda wildcards: LAYOUT.annotations(wildcards.split),
+        lambda wildcards: LAYOUT.annotations(wildcards.train_set, wildcards.split),
     output:
-        LAYOUT.manifest("{split}"),
+        LAYOUT.manifest("{train_set}", "{split}"),
     log:
-        f"{LAYOUT.logs}/manifest-{{split}}.log",
+        f"{LAYOUT.logs}/manifest-{{train_set}}-{{split}}.log",
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        images=lambda wildcards: LAYOUT.coco(wildcards.split).images,
+        images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
     message:
-        "Identifying COCO {wildcards.split}"
+        "Identifying {wildcards.train_set} {wildcards.split}"
     shell:
         "python -m workflow_scripts.data.manifest --annotations {input:q} --images {params.images:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -51,7 +52,7 @@ rule manifest:
 
 rule subsets:
     input:
-        annotations=LAYOUT.annotations("train"),
+        annotations=LAYOUT.annotations("coco", "train"),
         within=LAYOUT.val2014(),
         code=code("data", "subsets", "coco", "manifest"),
     output:

@@ -3,10 +3,9 @@
 
 rule detect:
     input:
+        unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         checkpoints=f"{LAYOUT.segment}/checkpoints",
-        manifest=LAYOUT.manifest("val"),
-        annotations=LAYOUT.annotations("val"),
         code=code("detection", "detect"),
     output:
         f"{LAYOUT.evaluation}/detections.json",
@@ -23,7 +22,7 @@ rule detect:
         runtime=EVALUATE.runtime,
     params:
         weights=lambda wildcards, input: f"{input.checkpoints}/{wildcards.iteration}.safetensors",
-        images=LAYOUT.coco("val").images,
+        images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
     message:
         "Detecting with {wildcards.recipe} after {wildcards.iteration} iterations"
     shell:
@@ -33,9 +32,9 @@ rule detect:
 
 rule evaluate:
     input:
+        unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         detections=f"{LAYOUT.evaluation}/detections.json",
-        annotations=LAYOUT.annotations("val"),
         code=code("detection", "evaluate", "coco_metrics"),
     output:
         f"{LAYOUT.evaluation}/metrics.json",

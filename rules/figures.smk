@@ -5,6 +5,7 @@ FIGURE_MODULES = {
     "fig2": ["fig2"],
     "fig3": ["fig3", "fig1", "curves"],
     "fig4": ["fig4", "fig1", "curves"],
+    "fig6": ["fig6", "curves"],
 }
 
 

@@ -27,11 +27,7 @@ rule report:
         tables=[LAYOUT.table(name)[0] for name in LAYOUT.asked("table")],
         sources=LAYOUT.asked_sources(),
         recipes=LAYOUT.asked_recipes(),
-        data=[
-            LAYOUT.manifest("train"),
-            LAYOUT.manifest("val"),
-            *LAYOUT.subset_files("manifest"),
-        ],
+        data=LAYOUT.asked_manifests(),
         pretrainings=LAYOUT.asked_pretrainings(),
         template=here("reports/report.html.j2"),
         captions=here("reports/captions.yaml"),

@@ -35,7 +35,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"experiments": ["fig1", "fig77"]},
         [
             "config.yaml: experiments: found fig77",
-            "expected names from: fig1, fig2, fig3, fig4, table1, table2",
+            "expected names from: fig1, fig2, fig3, fig4, fig6, table1, table2",
         ],
     ),
     "no experiment": (

@@ -3,124 +3,22 @@
 import csv
 import json
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from workflow_scripts.study.segments import Segment
-from workflow_scripts.study.study import Study, compile_study
-
-ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
-RESULTS = "results/smoke"
-SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
-
-# Rules that gather what others made, however many runs there are.
-GATHERING = {"study", "concatenate", "counts", "figure", "table", "report"}
-
-Jobs = dict[str, set[str]]
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A copy of the repository that a test may edit, at scale smoke."""
-
-    folder: Path
-
-    @classmethod
-    def make(cls, folder: Path) -> "Checkout":
-        for name in PARTS:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, folder / name)
-        config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "smoke"}
-        (folder / "config.yaml").write_text(yaml.safe_dump(config))
-        return cls(folder)
-
-    @property
-    def results(self) -> Path:
-        return self.folder / RESULTS
-
-    def study(self, **changes: Any) -> Study:
-        """The study that config.yaml with `changes` describes."""
-        return compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
-
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`snakemake` with the arguments; its output is shown when it fails."""
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
-            cwd=self.folder,
-            env=os.environ | {"PATH": programs},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, (
-            f"snakemake {' '.join(arguments)}\n{done.stdout}\n{done.stderr[-20_000:]}"
-        )
-        return done
-
-    def jobs(self, *targets: str, **changes: Any) -> Jobs:
-        """By rule, what the next call would make: its files within results/<scale>.
-
-        `changes` are laid over config.yaml, as a person would edit it.
-        """
-        overlay: tuple[str, ...] = ()
-        if changes:
-            changed = self.folder / "changes.yaml"
-            changed.write_text(yaml.safe_dump(changes))
-            overlay = ("--configfile", changed.name)
-        table = self.snakemake(*targets, "--summary", *overlay).stdout.splitlines()
-        jobs: Jobs = {}
-        for row in csv.DictReader(table, delimiter="\t"):
-            if row["plan"] == "update pending":
-                jobs.setdefault(row["rule"], set()).add(row["output_file"].split("/", 2)[2])
-        return jobs
-
-    @contextmanager
-    def edited(self, path: str) -> Iterator[None]:
-        """One more line at the end of a file, for a while."""
-        file = self.folder / path
-        text = file.read_text()
-        file.write_text(f"{text}\n# one more line\n")
-        try:
-            yield
-        finally:
-            file.write_text(text)
-
-
-def states(segments: Iterable[Segment]) -> set[str]:
-    return {f"training/{segment.recipe}/{segment.name}/state.safetensors" for segment in segments}
-
-
-def metrics(segments: Iterable[Segment]) -> set[str]:
-    return {
-        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/metrics.json"
-        for segment in segments
-        for iteration in segment.evaluations
-    }
-
-
-def trained(jobs: Jobs) -> set[str]:
-    """The states that the training jobs save: one a segment."""
-    return {path for path in jobs.get("train", set()) if path.endswith("/state.safetensors")}
-
-
-def drawn(name: str) -> set[str]:
-    return {f"figures/{name}.png", f"figures/{name}.pdf"}
-
-
-def typeset(name: str) -> set[str]:
-    return {f"tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")}
+from tests.checkout import (
+    GATHERING,
+    RESULTS,
+    SCHEDULES,
+    Checkout,
+    Jobs,
+    drawn,
+    metrics,
+    states,
+    trained,
+    typeset,
+)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +41,7 @@ def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> No
     assert trained(jobs) == states([*segments, *classifiers])
     assert jobs["evaluate"] == metrics(segments)
     assert jobs["figure"] == drawn("fig1")
-    assert not jobs.keys() & {"table", "report", "subsets", "counts", "end", "run_training"}
+    assert not jobs.keys() & {"table", "report", "subsets", "counts", "run_training"}
 
 
 def test_table1_alone_evaluates_only_the_ends(fresh: Checkout) -> None:
@@ -154,7 +52,7 @@ def test_table1_alone_evaluates_only_the_ends(fresh: Checkout) -> None:
     jobs = fresh.jobs("table1")
     assert jobs["evaluate"] == ends
     assert jobs["table"] == typeset("table1")
-    assert not jobs.keys() & {"figure", "report", "subsets", "counts", "curve", "run_training"}
+    assert not jobs.keys() & {"figure", "report", "subsets", "counts", "run_training"}
 
 
 def test_fig2_alone_counts_its_runs_and_evaluates_nothing(fresh: Checkout) -> None:
@@ -163,7 +61,7 @@ def test_fig2_alone_counts_its_runs_and_evaluates_nothing(fresh: Checkout) -> No
     classifiers = [segment for segment in study.segments.values() if segment.stage == "cosine"]
     jobs = fresh.jobs("fig2")
     assert trained(jobs) == states([*segments, *classifiers])
-    assert not jobs.keys() & {"detect", "evaluate", "curve", "end", "concatenate", "table", "report"}
+    assert not jobs.keys() & {"detect", "evaluate", "run_evaluations", "concatenate", "table", "report"}
 
 
 def test_one_experiment_asked_for_is_all_that_the_report_needs(fresh: Checkout) -> None:
@@ -284,12 +182,13 @@ def test_asking_for_more_runs_only_what_is_new(finished: Checkout, changes: dict
     jobs = finished.jobs(**changes)
     assert trained(jobs) == states(segments)
     assert jobs["evaluate"] == metrics(segments)
-    assert jobs["curve"] == {f"{folder}/curve.csv" for folder in folders}
-    assert jobs["end"] == {f"{folder}/end.csv" for folder in folders}
+    assert jobs["run_evaluations"] == {
+        f"{folder}/{name}.csv" for folder in folders for name in ("curve", "end")
+    }
     assert jobs.get("recipe", set()) == recipes
     assert jobs["table"] == typeset("table1") | typeset("table2")
     assert jobs["figure"] == drawn("fig1"), "Fig. 2 counts neither further schedules nor seeds"
-    assert jobs.keys() - {"train", "detect", "evaluate", "curve", "end", "recipe"} <= GATHERING
+    assert jobs.keys() - {"train", "detect", "evaluate", "run_evaluations", "recipe"} <= GATHERING
 
 
 @pytest.mark.slow
@@ -341,7 +240,7 @@ def test_another_world_trains_everything_again(finished: Checkout) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["detection/train", "detection/loop", "detection/pretrained", "data/coco"])
 def test_edit_in_what_training_rests_on_trains_nothing(finished: Checkout, path: str) -> None:
-    """Weeks of training are not lost to a comment: a person raises the recipe's version."""
+    """Weeks of training are not lost to a comment: a recipe has a version to raise."""
     with finished.edited(f"workflow_scripts/{path}.py"):
         assert not finished.jobs().keys() & {"train", "detect"}
 
@@ -387,7 +286,5 @@ def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
 @pytest.mark.slow
 def test_edit_in_detection_trains_nothing_again(finished: Checkout) -> None:
     with finished.edited("workflow_scripts/detection/detect.py"):
-        assert finished.jobs().keys() == {"detect", "evaluate", "curve", "end"} | GATHERING - {
-            "study",
-            "counts",
-        }
+        others = GATHERING - {"study", "counts"}
+        assert finished.jobs().keys() == {"detect", "evaluate", "run_evaluations"} | others

@@ -18,13 +18,14 @@ REPOSITORY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class TinyWorld:
-    """Where a drawn world lies."""
+    """Where a drawn world lies, and which of its annotation files are used."""
 
     folder: Path
+    name: str = "instances"
 
     @property
     def annotations(self) -> Path:
-        return self.folder / "coco/annotations/instances_train.json"
+        return self.folder / f"coco/annotations/{self.name}_train.json"
 
     @property
     def images(self) -> Path:
@@ -32,14 +33,14 @@ class TinyWorld:
 
     @property
     def val_annotations(self) -> Path:
-        return self.folder / "coco/annotations/instances_val.json"
+        return self.folder / f"coco/annotations/{self.name}_val.json"
 
     @property
     def val_images(self) -> Path:
         return self.folder / "coco/val"
 
 
-def tiny_world(folder: Path) -> TinyWorld:
+def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
     """Fourteen scenes of 48 pixels to train on, four to evaluate, and a few pictures to classify."""
     settings = Settings(
         image_size=48,
@@ -50,13 +51,15 @@ def tiny_world(folder: Path) -> TinyWorld:
         classification_val_images_per_class=1,
     )
     draw_world(settings, folder)
-    return TinyWorld(folder)
+    return TinyWorld(folder, annotations)
 
 
-def tiny_recipe(task: str = "detection", **changes: object) -> Recipe:
+def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: object) -> Recipe:
     """The smoke scale's recipe on pictures of two sizes, so that augmentation draws something to draw."""
-    study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
-    recipe = next(recipe for recipe in study.recipes.values() if recipe.task == task)
+    study = compile_study({"scale": "smoke", "experiments": [experiment]})
+    recipe = study.runs_of[experiment][0].recipe
+    if task == "classification":
+        recipe = study.recipes["classification-R50_GN"]
     sides = {"image_sides": (40, 48), "longest_side": 64} if task == "detection" else {}
     return recipe.model_copy(update={**sides, "batch": 4, **changes})
 

@@ -13,7 +13,8 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
     """The architecture, optimiser and augmentation of a recipe.
 
     Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
-    recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen.
+    recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen. Keypoint R-CNN is the
+    same with detectron2's keypoint head, which has no norm, and its `COCO-Keypoints/Base-Keypoint-RCNN-FPN.yaml`.
 
     Raises:
         UserError: the recipe overrides a key that detectron2 does not have, or with a wrong type.
@@ -25,6 +26,10 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
     _fpn(config)
     config.MODEL.ROI_HEADS.NUM_CLASSES = num_classes
     config.MODEL.MASK_ON = recipe.detector == "mask_rcnn"
+    config.MODEL.KEYPOINT_ON = recipe.detector == "keypoint_rcnn"
+    if config.MODEL.KEYPOINT_ON:
+        config.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5
+        config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500
     _input(config, recipe)
     _solver(config, recipe)
     for name, value in recipe.detectron2.items():

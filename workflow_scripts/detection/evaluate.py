@@ -11,7 +11,10 @@ from workflow_scripts.errors import command
 from workflow_scripts.files import write_json
 from workflow_scripts.study.recipes import Recipe
 
-IOU_TYPES: dict[str, tuple[IouType, ...]] = {"mask_rcnn": ("bbox", "segm")}
+IOU_TYPES: dict[str, tuple[IouType, ...]] = {
+    "mask_rcnn": ("bbox", "segm"),
+    "keypoint_rcnn": ("bbox", "keypoints"),
+}
 """What each detector's output is scored by."""
 
 

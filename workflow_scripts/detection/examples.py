@@ -8,9 +8,13 @@ import numpy as np
 import torch
 from detectron2.data import DatasetMapper, MetadataCatalog, detection_utils
 from detectron2.data import transforms as T
-from detectron2.data.build import filter_images_with_only_crowd_annotations
+from detectron2.data.build import (
+    filter_images_with_few_keypoints,
+    filter_images_with_only_crowd_annotations,
+)
 from detectron2.data.common import DatasetFromList
 from detectron2.data.datasets import load_coco_json
+from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_FLIP_MAP, COCO_PERSON_KEYPOINT_NAMES
 from torch.utils.data import Dataset
 
 from workflow_scripts.detection.config import detectron2_config
@@ -55,10 +59,14 @@ def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examp
         UserError: no image holds an object.
     """
     records, classes = coco_records(annotations, images)
-    kept = filter_images_with_only_crowd_annotations(records)
-    if not kept:
-        raise UserError(f"{annotations}: found no image with an object; expected some to train on")
     config = detectron2_config(recipe, len(classes))
+    kept = filter_images_with_only_crowd_annotations(records)
+    if config.MODEL.KEYPOINT_ON:
+        kept = filter_images_with_few_keypoints(kept, config.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE)
+    if not kept:
+        raise UserError(
+            f"{annotations}: found no image with what to train on; expected objects, or keypoints"
+        )
     augmentations = [
         T.ResizeShortestEdge(recipe.image_sides, recipe.longest_side, sample_style="choice"),
         T.RandomFlip(),
@@ -69,8 +77,16 @@ def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examp
         image_format=config.INPUT.FORMAT,
         use_instance_mask=config.MODEL.MASK_ON,
         use_keypoint=config.MODEL.KEYPOINT_ON,
+        keypoint_hflip_indices=_hflip_indices(str(annotations)) if config.MODEL.KEYPOINT_ON else None,
     )
     return Examples(kept, classes, mapper, recipe.seed)
+
+
+def _hflip_indices(name: str) -> np.ndarray:
+    """COCO's person keypoints in the order in which a mirrored person shows them."""
+    metadata = MetadataCatalog.get(name)
+    metadata.set(keypoint_names=COCO_PERSON_KEYPOINT_NAMES, keypoint_flip_map=COCO_PERSON_KEYPOINT_FLIP_MAP)
+    return detection_utils.create_keypoint_hflip_indices([name])
 
 
 def coco_records(annotations: Path, images: Path) -> tuple[list[Example], list[str]]:

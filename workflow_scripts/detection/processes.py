@@ -79,7 +79,7 @@ def weighted(losses: Mapping[str, Tensor], sampled: SampledCounts, processes: Pr
 def _weight(name: str, proposals: float, foreground: float) -> float:
     if name.startswith("loss_rpn"):
         return 1.0  # detectron2 divides these by a constant number of anchors per image
-    return foreground if name == "loss_mask" else proposals
+    return foreground if name in ("loss_mask", "loss_keypoint") else proposals
 
 
 def summed(values: Tensor, processes: Processes) -> Tensor:

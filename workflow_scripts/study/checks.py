@@ -60,6 +60,12 @@ def _numbers(config: StudyConfig, scale: Scale) -> Iterator[str]:
 
 
 def _missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    coco = config.datasets.coco
+    if coco and coco.keypoints is None and any(arm.detector == "keypoint_rcnn" for arm in _arms(config)):
+        yield (
+            "config.yaml: datasets.coco.keypoints: missing; an experiment that is asked for trains on keypoints: name "
+            "the train and val files, person_keypoints_train2017.json and its like"
+        )
     if scale.world is not None:
         return
     if config.datasets.coco is None:
@@ -94,6 +100,8 @@ def _paths(config: StudyConfig) -> Iterator[str]:
             folders[f"classification.{split}"] = getattr(classification, split)
     if coco and coco.val2014_annotations is not None:
         files["coco.val2014_annotations"] = coco.val2014_annotations
+    if coco and coco.keypoints:
+        files |= {f"coco.keypoints.{split}": getattr(coco.keypoints, split) for split in ("train", "val")}
     for kind, paths, exists in (("file", files, Path.is_file), ("folder", folders, Path.is_dir)):
         for field, path in paths.items():
             if not exists(Path(path)):

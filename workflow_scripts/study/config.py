@@ -29,11 +29,19 @@ class ImageSet(_Section):
     images: str
 
 
+class KeypointAnnotations(_Section):
+    """Person keypoints on the same images: person_keypoints_train2017.json and its like."""
+
+    train: str
+    val: str
+
+
 class CocoDataset(_Section):
     """A detection data set in COCO's layout."""
 
     train: ImageSet
     val: ImageSet
+    keypoints: KeypointAnnotations | None = None
     val2014_annotations: str | None = Field(
         default=None, description="instances_val2014.json: makes the 35k subset the paper's val35k"
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.study.recipes import Initialisation
+from workflow_scripts.study.recipes import Detector, Initialisation
 
 BOTH: tuple[Initialisation, ...] = ("random", "pretrained")
 
@@ -15,6 +15,7 @@ class Arm:
     model: str
     initialisation: Initialisation
     schedules: tuple[str, ...] | None = None
+    detector: Detector = "mask_rcnn"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class Experiment:
     points: Literal["curve", "end", "counts"]
 
 
-def _arms(models: tuple[str, ...]) -> tuple[Arm, ...]:
-    return tuple(Arm(model, initialisation) for model in models for initialisation in BOTH)
+def _arms(
+    models: tuple[str, ...], schedules: tuple[str, ...] | None = None, detector: Detector = "mask_rcnn"
+) -> tuple[Arm, ...]:
+    return tuple(
+        Arm(model, initialisation, schedules, detector) for model in models for initialisation in BOTH
+    )
 
 
 def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
@@ -46,6 +51,12 @@ def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
         ),
         Experiment("fig3", "Learning curves of R101-FPN with GN", _arms(("R101_GN",)), "curve"),
         Experiment("fig4", "Learning curves of R50-FPN with SyncBN", _arms(("R50_SyncBN",)), "curve"),
+        Experiment(
+            "fig6",
+            "Keypoint AP of R50-FPN with GN",
+            _arms(("R50_GN",), ("2x", "3x"), "keypoint_rcnn"),
+            "curve",
+        ),
         Experiment("table1", "Box AP by schedule", _arms(models), "end"),
         Experiment("table2", "Box and mask AP at the best schedule", _arms(models), "end"),
     )

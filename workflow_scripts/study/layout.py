@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from workflow_scripts.errors import UserError
 from workflow_scripts.study.config import ClassificationDataset, CocoDataset, ImageSet
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.segments import Run, Segment
@@ -30,19 +31,31 @@ class Layout:
 
     # Data
 
-    def coco(self, split: str) -> ImageSet:
-        """Annotations and images of a split: the given ones, or the drawn world's."""
+    def image_set(self, train_set: str, split: str) -> ImageSet:
+        """Annotations and images of a split of `coco` or its `keypoints`: the given ones, or the drawn world's.
+
+        Raises:
+            UserError: real data without keypoints, where they are asked for.
+        """
         given = self._study.config.datasets.coco
         if given is None:
             folder = f"{self.world}/coco"
+            name = "person_keypoints" if train_set == "keypoints" else "instances"
             return ImageSet(
-                annotations=f"{folder}/annotations/instances_{split}.json", images=f"{folder}/{split}"
+                annotations=f"{folder}/annotations/{name}_{split}.json", images=f"{folder}/{split}"
             )
-        return given.train if split == "train" else given.val
+        instances: ImageSet = getattr(given, split)
+        if train_set == "coco":
+            return instances
+        if given.keypoints is None:
+            raise UserError(
+                "config.yaml: datasets.coco.keypoints: missing; list the experiment to hear what it needs"
+            )
+        return ImageSet(annotations=getattr(given.keypoints, split), images=instances.images)
 
-    def annotations(self, split: str) -> Any:
+    def annotations(self, train_set: str, split: str) -> Any:
         """The annotation file of a split, marked as raw where it is real."""
-        path = self.coco(split).annotations
+        path = self.image_set(train_set, split).annotations
         return path if self._study.config.datasets.coco is None else self._raw(path)
 
     def classification(self) -> ClassificationDataset:
@@ -51,9 +64,9 @@ class Layout:
         drawn = ClassificationDataset(train=f"{folder}/train", val=f"{folder}/val")
         return self._study.config.datasets.classification or drawn
 
-    def manifest(self, split: str) -> str:
-        """What identifies the COCO split."""
-        return f"{self.root}/data/coco-{split}.json"
+    def manifest(self, train_set: str, split: str) -> str:
+        """What identifies a split."""
+        return f"{self.root}/data/{train_set}-{split}.json"
 
     def subset_files(self, what: str) -> list[str]:
         """The `instances` or `manifest` file of each nested subset."""
@@ -77,7 +90,8 @@ class Layout:
         segment = self._study.segments[recipe_name, segment_name]
         inputs: dict[str, Any] = {"recipe": self.recipe.format(recipe=recipe_name)}
         if recipe.task == "detection":
-            inputs |= {"manifest": self.manifest("train"), "annotations": self.annotations("train")}
+            inputs["manifest"] = self.manifest(recipe.train_set, "train")
+            inputs["annotations"] = self.annotations(recipe.train_set, "train")
         elif self._study.config.datasets.classification is None:
             inputs["manifest"] = f"{self.world}/manifest.json"
         if segment.parent:
@@ -88,8 +102,22 @@ class Layout:
 
     def training_images(self, recipe_name: str) -> str:
         """The folder of pictures that a recipe trains on."""
-        detection = self._study.recipes[recipe_name].task == "detection"
-        return self.coco("train").images if detection else self.classification().train
+        recipe = self._study.recipes[recipe_name]
+        if recipe.task == "classification":
+            return self.classification().train
+        return self.image_set(recipe.train_set, "train").images
+
+    def evaluated_on(self, recipe_name: str) -> dict[str, Any]:
+        """Manifest and annotations of the validation set that a recipe's checkpoints are evaluated on."""
+        train_set = self._study.recipes[recipe_name].train_set
+        return {
+            "manifest": self.manifest(train_set, "val"),
+            "annotations": self.annotations(train_set, "val"),
+        }
+
+    def evaluated_images(self, recipe_name: str) -> str:
+        """The folder of that set's images."""
+        return self.image_set(self._study.recipes[recipe_name].train_set, "val").images
 
     def classifier_output(self, model: str, name: str) -> str:
         """An output of the one segment that trains a model's classifier."""
@@ -165,6 +193,12 @@ class Layout:
         recipes = self._asked_recipes()
         trained = [f"classification-{recipe.model}" for recipe in recipes if recipe.pretraining == "train"]
         return [self.recipe.format(recipe=name) for name in _once([r.name for r in recipes] + trained)]
+
+    def asked_manifests(self) -> list[str]:
+        """Manifests of the data behind the asked runs, and of the nested subsets of COCO."""
+        train_sets = _once(recipe.train_set for recipe in self._asked_recipes())
+        splits = [self.manifest(train_set, split) for train_set in train_sets for split in ("train", "val")]
+        return splits + self.subset_files("manifest")
 
     def asked_pretrainings(self) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""

@@ -12,6 +12,8 @@ from workflow_scripts.study.schedules import Warmup
 
 Initialisation = Literal["random", "pretrained"]
 Pretraining = Literal["train", "fetch", "skip"]
+Detector = Literal["mask_rcnn", "keypoint_rcnn"]
+TRAIN_SETS: dict[Detector, str] = {"mask_rcnn": "coco", "keypoint_rcnn": "keypoints"}
 
 
 class Model(BaseModel):
@@ -52,7 +54,7 @@ class Recipe(BaseModel):
     name: str
     label: str
     task: Literal["detection", "classification"]
-    detector: Literal["mask_rcnn", "classifier"]
+    detector: Literal["mask_rcnn", "keypoint_rcnn", "classifier"]
     backbone: str
     norm: str
     initialisation: Initialisation
@@ -79,20 +81,27 @@ class Recipe(BaseModel):
 
 
 def detection_recipe(
-    model: Model, initialisation: Initialisation, pretraining: Pretraining, seed: int, scale: Scale
+    model: Model,
+    initialisation: Initialisation,
+    pretraining: Pretraining,
+    seed: int,
+    scale: Scale,
+    detector: Detector = "mask_rcnn",
 ) -> Recipe:
-    """Mask R-CNN with FPN on COCO, the paper's common settings (sections 3 and 4)."""
+    """Mask or Keypoint R-CNN with FPN on COCO, the paper's common settings (sections 3 and 4)."""
     numbers = scale.detection
+    train_set = TRAIN_SETS[detector]
+    head = scale.keypoint_head if detector == "keypoint_rcnn" else {}
     return Recipe(
-        name=f"coco-{model.name}-{initialisation}-seed{seed}",
+        name=f"{train_set}-{model.name}-{initialisation}-seed{seed}",
         label=model.label,
         task="detection",
-        detector="mask_rcnn",
+        detector=detector,
         backbone=model.backbone,
         norm=model.norm,
         initialisation=initialisation,
         pretraining=pretraining,
-        train_set="coco",
+        train_set=train_set,
         image_sides=numbers.image_sides,
         longest_side=numbers.longest_side,
         base_lr=numbers.base_lr,
@@ -102,7 +111,7 @@ def detection_recipe(
         weight_decay=numbers.weight_decay,
         batch=numbers.batch,
         seed=seed,
-        detectron2={**scale.backbones[model.backbone], **numbers.detectron2},
+        detectron2={**scale.backbones[model.backbone], **numbers.detectron2, **head},
     )
 
 

@@ -88,6 +88,9 @@ class Scale(_Numbers):
     evaluation: EvaluationNumbers
     training: TrainingNumbers
     backbones: dict[str, dict[str, Any]] = Field(description="detectron2 overrides that make each backbone")
+    keypoint_head: dict[str, Any] = Field(
+        default={}, description="detectron2 overrides for keypoint detectors"
+    )
     resources: ResourceTable
     subsets: dict[SubsetName, Annotated[int, Field(gt=0)]] = Field(
         description="nested subsets of the training images: name to number of images"

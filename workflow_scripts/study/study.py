@@ -68,7 +68,7 @@ def _expand(arm: Arm, config: StudyConfig, scale: Scale) -> list[tuple[Recipe, S
     where = f"{scale_source(config)}: schedule" if arm.schedules else "config.yaml: schedules"
     return [
         (
-            detection_recipe(model, arm.initialisation, _pretraining(arm, config), seed, scale),
+            detection_recipe(model, arm.initialisation, _pretraining(arm, config), seed, scale, arm.detector),
             _schedule(name, scale, where),
         )
         for seed in config.seeds

@@ -1,0 +1,132 @@
+"""A checkout that a test may run and edit, and the job lists of its dry runs."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.summary import asked_runs
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
+RESULTS = "results/smoke"
+SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
+
+# Rules that gather what others made, however many runs there are.
+GATHERING = {"study", "concatenate", "counts", "figure", "table", "report"}
+
+Jobs = dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository that a test may edit, at scale smoke."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Checkout":
+        for name in PARTS:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+        config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "smoke"}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        return cls(folder)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / RESULTS
+
+    def study(self, **changes: Any) -> Study:
+        """The study that config.yaml with `changes` describes, without what its experiments do not need."""
+        study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
+        runs = asked_runs(study)
+        begun = {f"classification-{run.recipe.model}" for run in runs if run.recipe.pretraining == "train"}
+        needed = begun | {run.recipe.name for run in runs}
+        names = {run.name for run in runs}
+        return replace(
+            study,
+            recipes={name: recipe for name, recipe in study.recipes.items() if name in needed},
+            runs={key: run for key, run in study.runs.items() if run.name in names},
+            segments={key: segment for key, segment in study.segments.items() if segment.recipe in needed},
+        )
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`snakemake` with the arguments; its output is shown when it fails."""
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PATH": programs},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (
+            f"snakemake {' '.join(arguments)}\n{done.stdout}\n{done.stderr[-20_000:]}"
+        )
+        return done
+
+    def jobs(self, *targets: str, **changes: Any) -> Jobs:
+        """By rule, what the next call would make: its files within results/<scale>.
+
+        `changes` are laid over config.yaml, as a person would edit it.
+        """
+        overlay: tuple[str, ...] = ()
+        if changes:
+            changed = self.folder / "changes.yaml"
+            changed.write_text(yaml.safe_dump(changes))
+            overlay = ("--configfile", changed.name)
+        table = self.snakemake(*targets, "--summary", *overlay).stdout.splitlines()
+        jobs: Jobs = {}
+        for row in csv.DictReader(table, delimiter="\t"):
+            if row["plan"] == "update pending":
+                jobs.setdefault(row["rule"], set()).add(row["output_file"].split("/", 2)[2])
+        return jobs
+
+    @contextmanager
+    def edited(self, path: str) -> Iterator[None]:
+        """One more line at the end of a file, for a while."""
+        file = self.folder / path
+        text = file.read_text()
+        file.write_text(f"{text}\n# one more line\n")
+        try:
+            yield
+        finally:
+            file.write_text(text)
+
+
+def states(segments: Iterable[Segment]) -> set[str]:
+    return {f"training/{segment.recipe}/{segment.name}/state.safetensors" for segment in segments}
+
+
+def metrics(segments: Iterable[Segment]) -> set[str]:
+    return {
+        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/metrics.json"
+        for segment in segments
+        for iteration in segment.evaluations
+    }
+
+
+def trained(jobs: Jobs) -> set[str]:
+    """The states that the training jobs save: one a segment."""
+    return {path for path in jobs.get("train", set()) if path.endswith("/state.safetensors")}
+
+
+def drawn(name: str) -> set[str]:
+    return {f"figures/{name}.png", f"figures/{name}.pdf"}
+
+
+def typeset(name: str) -> set[str]:
+    return {f"tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")}

@@ -1,0 +1,62 @@
+"""Keypoint R-CNN: trained on person keypoints, scored by COCO's OKS with the numbers of pycocotools."""
+
+import contextlib
+import io
+import json
+
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tests.training import TinyWorld, metrics, run, segment, tiny_recipe, tiny_world, training_command
+from workflow_scripts.detection.coco_metrics import evaluate
+from workflow_scripts.detection.detect import detect
+from workflow_scripts.detection.examples import detection_examples
+from workflow_scripts.study.recipes import Recipe
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    return tiny_world(tmp_path_factory.mktemp("world"), annotations="person_keypoints")
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    recipe = tiny_recipe(experiment="fig6")
+    assert recipe.detector == "keypoint_rcnn"
+    return recipe.model_copy(
+        update={"detectron2": {**recipe.detectron2, "MODEL.ROI_HEADS.SCORE_THRESH_TEST": 0.0}}
+    )
+
+
+def test_examples_hold_people_with_keypoints_and_mirror_them(recipe, world):
+    examples = detection_examples(
+        recipe.model_copy(update={"image_sides": (48,)}), world.annotations, world.images
+    )
+    assert examples.classes == ("person",)
+    seen = [examples[(iteration, 0, 0)] for iteration in range(12)]
+    assert all(example["instances"].gt_keypoints.tensor.shape[1:] == (17, 3) for example in seen)
+    # COCO's keypoints 1 and 2 are the left and right eye: in a mirror the left one is still the person's left.
+    ways = {float(example["instances"].gt_keypoints.tensor[0, 0, 0]) for example in seen}
+    assert len(ways) == 2
+    assert sum(ways) == pytest.approx(48, abs=1)
+
+
+def test_training_and_metrics(recipe, world, tmp_path):
+    job = run(training_command(tmp_path, recipe, segment(0, 4, evaluations=(4,)), world, "--log-period", "2"))
+    assert job.returncode == 0, job.stderr
+    assert all(line["loss_keypoint"] > 0 for line in metrics(tmp_path))
+    weights = tmp_path / "checkpoints/4.safetensors"
+    results = detect(recipe, weights, world.val_annotations, world.val_images, "cpu")
+    dump = tmp_path / "detections.json"
+    dump.write_text(json.dumps(results))
+    ours = evaluate(world.val_annotations, dump, ("bbox", "keypoints"))["keypoints"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(world.val_annotations))
+        people = [{k: v for k, v in result.items() if k != "bbox"} for result in results]
+        evaluation = COCOeval(truth, truth.loadRes(people), "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    for name, value in zip(("AP", "AP50", "AP75", "APm", "APl"), evaluation.stats[:5], strict=True):
+        assert ours[name] == (None if value == -1 else pytest.approx(100 * value, abs=1e-12)), name

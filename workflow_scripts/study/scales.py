@@ -80,7 +80,6 @@ class Scale(_Numbers):
     """One of `scales/*.yaml`."""
 
     name: str
-    description: str
     notes: tuple[str, ...] = ()
     schedule: ScheduleUnit
     detection: DetectionNumbers

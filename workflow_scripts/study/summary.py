@@ -1,5 +1,6 @@
 """What the report says of the study as a whole."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workflow_scripts.study.segments import Run, iterations_planned, iterations_without_sharing
@@ -12,13 +13,36 @@ def asked_runs(study: Study) -> list[Run]:
     return list({run.name: run for run in runs}.values())
 
 
+def notes(study: Study) -> list[str]:
+    """What a reader must know to read the numbers: what stands for what, which data, which numbers were changed."""
+    found = list(study.scale.notes)
+    if study.config.datasets.coco is None:
+        found.append(
+            "All images are of the miniature world that the workflow draws; on it, AP has a meaning of its own."
+        )
+    else:
+        found.append(f"Detectors were trained on {study.config.datasets.coco.train.annotations}.")
+    if study.config.numbers:
+        changed = ", ".join(_leaves(study.config.numbers))
+        found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
+    return found
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and prefix.count(".") < 1:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name} = {value}"
+
+
 def summary(study: Study) -> dict[str, Any]:
     """Scale, notes, experiments, iterations with and without sharing, and the schedules in iterations."""
     runs = asked_runs(study)
     schedules = {run.schedule.name: run.schedule for run in runs}
     return {
         "scale": study.scale.name,
-        "notes": [study.scale.description, *study.scale.notes],
+        "notes": notes(study),
         "experiments": [
             {"name": name, "title": study.experiments[name].title} for name in study.config.experiments
         ],

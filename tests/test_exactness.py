@@ -198,6 +198,19 @@ def test_two_processes_see_the_same_batches_and_agree_in_loss(world, tmp_path, n
         torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
 
 
+def test_saves_of_another_training_are_dropped(recipe, examples, straight, tmp_path):
+    folder = tmp_path / "progress"
+    train_segment(
+        tiny_recipe(base_lr=0.02), segment(0, 8), examples, NUMBERS, Progress(folder, "rate 0.02"), ALONE
+    )
+    part = segment(0, 12, DROPS)
+    assert Progress(folder, "rate 0.02").latest() is not None
+    assert (
+        digest(train_segment(recipe, part, examples, NUMBERS, Progress(folder, "rate 0.01"), ALONE))
+        == straight
+    )
+
+
 def test_divergence_stops_with_one_message_and_keeps_the_last_state(world, tmp_path):
     recipe = tiny_recipe(base_lr=1e8)
     job = run(

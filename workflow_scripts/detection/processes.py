@@ -45,6 +45,12 @@ def training_processes() -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
+def wait_for_all(processes: Processes) -> None:
+    """Go on when every process has come here."""
+    if processes.count > 1:
+        distributed.barrier()
+
+
 def synchronised(model: nn.Module, processes: Processes) -> nn.Module:
     """The model with gradients averaged over the processes."""
     if processes.count == 1:

@@ -12,19 +12,31 @@ from pathlib import Path
 
 from workflow_scripts.detection.state import State, load_state, save_state
 from workflow_scripts.errors import UserError
+from workflow_scripts.files import write_atomically
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
+IDENTITY = "training.sha256"
 
 
 class Progress:
-    """The progress folder of one segment."""
+    """The progress folder of one segment, trained in one way: what was saved of another training is dropped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, training: str = "") -> None:
+        """`training` identifies all that the segment's result depends on."""
         self.folder = folder
+        identity = folder / IDENTITY
+        if folder.exists() and (not identity.exists() or identity.read_text() != training):
+            print(
+                f"{folder}: saved by another training (recipe, data or parent changed); starting anew",
+                flush=True,
+            )
+            shutil.rmtree(folder)
         self.checkpoints = folder / CHECKPOINTS
         self.metrics = folder / METRICS
         self.checkpoints.mkdir(parents=True, exist_ok=True)
+        with write_atomically(identity) as temporary:
+            temporary.write_text(training)
 
     def save(self, state: State, lines: Iterable[dict]) -> None:
         """Append the lines of metrics since the last save, then save the state; keep the save before, too."""
@@ -37,17 +49,12 @@ class Progress:
             old.unlink()
 
     def latest(self) -> State | None:
-        """The newest saved state that is whole, with the metrics cut back to it; None where nothing was saved."""
+        """The newest saved state that is whole; None where nothing was saved."""
         for path in self._saves():
             try:
-                state = load_state(path)
+                return load_state(path)
             except UserError as error:
                 print(f"{error}; trying the state before it", flush=True)
-                path.unlink()
-                continue
-            self._cut_metrics(state.iteration)
-            return state
-        self._cut_metrics(-1)
         return None
 
     def checkpoint(self, iteration: int) -> Path:
@@ -67,7 +74,8 @@ class Progress:
     def _saves(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"), reverse=True)
 
-    def _cut_metrics(self, iteration: int) -> None:
+    def cut_metrics(self, iteration: int) -> None:
+        """Drop the lines of metrics after `iteration`: the job that goes on from there writes them again."""
         if not self.metrics.exists():
             return
         kept = []

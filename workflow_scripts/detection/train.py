@@ -4,6 +4,7 @@ python -m workflow_scripts.detection.train --recipe recipe.json --segment segmen
 """
 
 import argparse
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -19,11 +20,12 @@ from workflow_scripts.detection.draws import DrawsPerImage
 from workflow_scripts.detection.examples import Example, Examples, classification_examples, detection_examples
 from workflow_scripts.detection.loop import Loop, NonFiniteLoss
 from workflow_scripts.detection.models import build, build_optimizer, load_backbone
-from workflow_scripts.detection.processes import Processes, synchronised, training_processes
+from workflow_scripts.detection.processes import Processes, synchronised, training_processes, wait_for_all
 from workflow_scripts.detection.progress import Progress
 from workflow_scripts.detection.sampler import GlobalBatches, ProcessShare
 from workflow_scripts.detection.state import State, capture, load_state, load_tensors, restore, save_tensors
 from workflow_scripts.errors import UserError, command
+from workflow_scripts.files import sha256
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
 from workflow_scripts.study.schedules import learning_rate
@@ -50,11 +52,13 @@ def train_segment(
     model = build(recipe, len(examples.classes), processes.device)
     optimizer = build_optimizer(recipe, model)
     start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
+    if processes.first:
+        progress.cut_metrics(start)
     lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any], seconds: float) -> None:
-        lines.append(line)
         if processes.first:
+            lines.append(line)
             print(_sentence(line, segment, seconds), flush=True)
 
     def pause(iteration: int) -> None:
@@ -153,6 +157,14 @@ def _sentence(line: dict[str, Any], segment: Segment, seconds: float) -> str:
     )
 
 
+def _identity(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> str:
+    """A hash of all that the segment's result depends on, but for the images themselves and the code."""
+    parts = [recipe.model_dump_json(), segment.model_dump_json(), str(arguments.log_period)]
+    files = (arguments.annotations, arguments.parent, arguments.backbone)
+    parts += [sha256(path) for path in files if path is not None and path.exists()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -201,8 +213,12 @@ def main() -> None:
         examples = classification_examples(recipe, arguments.images)
     else:
         examples = detection_examples(recipe, arguments.annotations, arguments.images)
-    progress = Progress(arguments.progress)
+    identity = _identity(recipe, segment, arguments)
     with training_processes() as processes:
+        if processes.first:
+            Progress(arguments.progress, identity)
+        wait_for_all(processes)
+        progress = Progress(arguments.progress, identity)
         try:
             state = train_segment(
                 recipe, segment, examples, numbers, progress, processes, arguments.parent, arguments.backbone

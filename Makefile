@@ -39,7 +39,7 @@ lint: $(VENV)/.tests-installed
 env: $(VENV)/.installed
 
 help:
-	@sed -n 's/^# \?//p' Makefile
+	@sed -n '/^#/!q; s/^# \?//p' Makefile
 
 $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

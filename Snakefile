@@ -26,34 +26,34 @@ rule all:
 
 rule fig1:
     input:
-        LAYOUT.figure("fig1"),
+        wanted("fig1", LAYOUT.figure("fig1")),
 
 
 rule fig2:
     input:
-        LAYOUT.figure("fig2"),
+        wanted("fig2", LAYOUT.figure("fig2")),
 
 
 rule fig3:
     input:
-        LAYOUT.figure("fig3"),
+        wanted("fig3", LAYOUT.figure("fig3")),
 
 
 rule fig4:
     input:
-        LAYOUT.figure("fig4"),
+        wanted("fig4", LAYOUT.figure("fig4")),
 
 
 rule fig6:
     input:
-        LAYOUT.figure("fig6"),
+        wanted("fig6", LAYOUT.figure("fig6")),
 
 
 rule table1:
     input:
-        LAYOUT.table("table1"),
+        wanted("table1", LAYOUT.table("table1")),
 
 
 rule table2:
     input:
-        LAYOUT.table("table2"),
+        wanted("table2", LAYOUT.table("table2")),

@@ -61,6 +61,18 @@ def options(*names):
     )
 
 
+def wanted(experiment, files):
+    """An input function of a named target: its files, or the reason why they cannot be had from the given data."""
+
+    def files_or_refusal(wildcards):
+        refusal = LAYOUT.refusal(experiment)
+        if refusal:
+            raise WorkflowError(refusal)
+        return files
+
+    return files_or_refusal
+
+
 def folder(output):
     """The folder of an output file."""
     return os.path.dirname(output)

@@ -17,7 +17,7 @@ rule trained_backbone:
         runtime=EVALUATE.runtime,
         gpu=EVALUATE.gpu,
     params:
-        val=LAYOUT.classification().val,
+        val=lambda wildcards: LAYOUT.classification().val,
     message:
         "Taking the backbone of the {wildcards.model} classifier"
     shell:

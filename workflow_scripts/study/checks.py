@@ -17,7 +17,7 @@ def check(config: StudyConfig, scale: Scale) -> None:
     Raises:
         UserError: a line for each problem, which names the field, what was found and what is expected.
     """
-    problems = [*_names(config), *_numbers(config, scale), *_missing_data(config, scale), *_paths(config)]
+    problems = [*_names(config), *_numbers(config, scale), *missing_data(config, scale), *_paths(config)]
     if problems:
         raise UserError("\n".join(problems))
 
@@ -59,7 +59,8 @@ def _numbers(config: StudyConfig, scale: Scale) -> Iterator[str]:
                 )
 
 
-def _missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
+def missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    """A line for each thing that the experiments of the configuration train on and that it does not name."""
     coco = config.datasets.coco
     if coco and coco.keypoints is None and any(arm.detector == "keypoint_rcnn" for arm in _arms(config)):
         yield (

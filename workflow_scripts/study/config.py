@@ -143,6 +143,8 @@ def read_scale(config: StudyConfig) -> Scale:
         raise UserError(f"scales/{path.name}: expected YAML; {error}") from None
     if not isinstance(numbers, Mapping):
         raise UserError(f"scales/{path.name}: found {numbers!r}, expected the keys of the other scales")
+    if "subsets" in config.numbers:
+        numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
     where = scale_source(config)
     scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
     if scale.world is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.checks import missing_data
 from workflow_scripts.study.config import ClassificationDataset, CocoDataset, ImageSet
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.segments import Run, Segment
@@ -59,7 +60,13 @@ class Layout:
         return path if self._study.config.datasets.coco is None else self._raw(path)
 
     def classification(self) -> ClassificationDataset:
-        """The image folders to pre-train on."""
+        """The image folders to pre-train on.
+
+        Raises:
+            UserError: a scale without a miniature world, and no real data.
+        """
+        if self._study.config.datasets.classification is None and self._study.scale.world is None:
+            raise UserError("config.yaml: datasets.classification: missing; name the folders to pre-train on")
         folder = f"{self.world}/classification"
         drawn = ClassificationDataset(train=f"{folder}/train", val=f"{folder}/val")
         return self._study.config.datasets.classification or drawn
@@ -71,6 +78,12 @@ class Layout:
     def subset_files(self, what: str) -> list[str]:
         """The `instances` or `manifest` file of each nested subset."""
         return [f"{self.root}/data/subsets/{what}_{name}.json" for name in self._study.scale.subsets]
+
+    @property
+    def draws_subsets(self) -> bool:
+        """Whether the report shows the subsets: unless a small scale's sizes were left as they are for real data."""
+        config = self._study.config
+        return config.datasets.coco is None or self._study.scale.world is None or "subsets" in config.numbers
 
     def subset_sizes(self) -> list[str]:
         """The subsets as NAME=SIZE; with val2014 given, 35k is all of train2017 within it, the paper's val35k."""
@@ -179,6 +192,11 @@ class Layout:
         """CSV, Markdown and LaTeX of a table."""
         return [f"{self.root}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")]
 
+    def refusal(self, experiment: str) -> str | None:
+        """Why an experiment cannot be run on the data that the configuration names; None where it can."""
+        config = self._study.config.model_copy(update={"experiments": (experiment,)})
+        return "\n".join(missing_data(config, self._study.scale)) or None
+
     def asked(self, kind: str) -> list[str]:
         """The experiments of the configuration that are a `fig` or a `table`."""
         return [name for name in self._study.config.experiments if name.startswith(kind)]
@@ -198,7 +216,7 @@ class Layout:
         """Manifests of the data behind the asked runs, and of the nested subsets of COCO."""
         train_sets = _once(recipe.train_set for recipe in self._asked_recipes())
         splits = [self.manifest(train_set, split) for train_set in train_sets for split in ("train", "val")]
-        return splits + self.subset_files("manifest")
+        return splits + (self.subset_files("manifest") if self.draws_subsets else [])
 
     def asked_pretrainings(self) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""

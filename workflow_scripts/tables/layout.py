@@ -8,11 +8,18 @@ import pandas as pd
 
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, IOU_TYPE_LABELS, schedule_order
 
-COMPARABLE = ("published", "Published values are the paper's.")
-SIGN_ONLY = (
-    "published †",
-    "† The paper's values: at this scale ours compare in the sign of a difference only, not in size.",
-)
+PUBLISHED = {
+    "size": ("published", "Published values are the paper's."),
+    "sign": (
+        "published †",
+        "† The paper's values: at this scale ours compare in the sign of a difference only, not in size.",
+    ),
+    "nothing": (
+        "published †",
+        "† The paper's values: at this scale ours mean nothing and compare with nothing.",
+    ),
+}
+"""By what ours compare in: how published values are named, and the note below the table."""
 EMPTY = {"value": None, "standard_deviation": None, "published": None, "source": ""}
 LATEX = {"−": "$-$", "±": "$\\pm$", "†": "$\\dagger$", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}"}
 
@@ -53,7 +60,7 @@ def grid(results: pd.DataFrame) -> Grid:
     header = list(dict.fromkeys(columns))
     if by_schedule:
         header.sort(key=schedule_order)
-    published, note = COMPARABLE if set(results["comparable"]) <= {"size"} else SIGN_ONLY
+    published, note = PUBLISHED[results["comparable"].iloc[0] if len(results) else "size"]
     rows = []
     for (model, initialisation), group in results.groupby(["model", "initialisation"], sort=False):
         found = dict(zip(columns[group.index], group.to_dict("records"), strict=True))

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.tables.layout import grid, latex, markdown
-from workflow_scripts.tables.published import COMPARABLE_SCALE, read_published
+from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
     IOU_TYPE_LABELS,
@@ -17,6 +17,7 @@ from workflow_scripts.tables.tidy import (
     schedule_order,
 )
 
+COMPARABLE = {"paper": "size", "smoke": "nothing"}
 COLUMNS = [
     "model",
     "initialisation",
@@ -86,14 +87,16 @@ def differences(results: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
 
 def finish(results: pd.DataFrame, paper: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """`COLUMNS` in reading order, the paper's models first.
+    """`COLUMNS` in reading order, the paper's models first, without models that this study did not run.
 
-    `comparable` with published values says in "size" at the paper's scale, else in "sign".
+    `comparable` says in what ours compare with published values: `COMPARABLE`, else the "sign" of differences.
     """
+    ran = results.loc[results["source"].fillna("") != "", "model"].unique()
+    results = results[results["model"].isin(ran)]
     order = {name: index for index, name in enumerate([*INITIALISATION_LABELS, *IOU_TYPE_LABELS])}
     models = {name: index for index, name in enumerate(dict.fromkeys([*paper["model"], *results["model"]]))}
     ranked = results.assign(
-        comparable="size" if scale == COMPARABLE_SCALE else "sign",
+        comparable=COMPARABLE.get(scale, "sign"),
         source=results["source"].fillna(""),
         _model=results["model"].map(models),
         _initialisation=results["initialisation"].map(order),

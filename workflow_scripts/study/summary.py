@@ -6,6 +6,9 @@ from typing import Any
 from workflow_scripts.study.segments import Run, iterations_planned, iterations_without_sharing
 from workflow_scripts.study.study import Study
 
+WITHOUT_RESULT = ("training", "resources")
+"""Sections of a scale that say how jobs run, and change no number of the report."""
+
 
 def asked_runs(study: Study) -> list[Run]:
     """The runs of the experiments that the configuration asks for, each once."""
@@ -22,8 +25,9 @@ def notes(study: Study) -> list[str]:
         )
     else:
         found.append(f"Detectors were trained on {study.config.datasets.coco.train.annotations}.")
-    if study.config.numbers:
-        changed = ", ".join(_leaves(study.config.numbers))
+    changes = {name: change for name, change in study.config.numbers.items() if name not in WITHOUT_RESULT}
+    if changes:
+        changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
     return found
 

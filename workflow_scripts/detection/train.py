@@ -1,6 +1,6 @@
 """Train one segment: from a parent's state, or a first initialisation, to a new state.
 
-python -m workflow_scripts.detection.train --recipe recipe.json --segment segment.json ...
+python -m workflow_scripts.detection.train --recipe recipe.json --segment '{...}' ...
 """
 
 import argparse

@@ -52,7 +52,7 @@ class TrainingNumbers(_Numbers):
     log_period: int = Field(gt=0, description="iterations that one line of metrics covers")
     save_period: int = Field(gt=0, description="iterations between saved states; a multiple of log_period")
     workers: int = Field(
-        ge=0, description="data loading processes of each training process; 0 loads in a thread"
+        ge=0, description="data loading processes of each training process; 0 loads in the training process"
     )
     processes: int = Field(
         default=1, gt=0, description="training processes, one for each GPU where there are GPUs"

@@ -1,6 +1,7 @@
 """What a study saw in all of training (Fig. 2): images, instances and pixels, counted by the training jobs.
 
-    python -m workflow_scripts.tables.counts --training a.csv b.csv --pretraining metrics.jsonl --output fig2.csv
+    python -m workflow_scripts.tables.counts --training a.csv b.csv --pretraining metrics.jsonl \\
+        --published reports/published.yaml --output fig2.csv
 
 Where the pre-trained weights were fetched, nobody counted here: the published count is taken and marked as declared.
 """

@@ -164,13 +164,7 @@ def test_a_damaged_save_gives_way_to_the_one_before(recipe, examples, straight, 
     newest.write_bytes(content[: len(content) // 2] if damage == "cut off" else content)
     resumed = train_segment(recipe, part, examples, NUMBERS, progress, ALONE)
     assert digest(resumed) == straight
-    assert [line["iteration"] for line in _lines(progress)] == [2, 4, 6, 8, 10, 12]
-
-
-def _lines(progress: Progress) -> list[dict]:
-    import json
-
-    return [json.loads(line) for line in progress.metrics.read_text().splitlines()]
+    assert [line["iteration"] for line in metrics(progress.folder)] == [2, 4, 6, 8, 10, 12]
 
 
 @pytest.mark.parametrize("norm", ["GN", "SyncBN"])

@@ -10,7 +10,7 @@ RGB_STD = [58.395, 57.12, 57.375]
 
 
 def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> CfgNode:
-    """The architecture, optimiser and augmentation of a recipe.
+    """The architecture and input of a recipe; optimiser and rate are the recipe's own.
 
     Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
     recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen. Keypoint R-CNN is the
@@ -31,7 +31,6 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
         config.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5
         config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500
     _input(config, recipe)
-    _solver(config, recipe)
     for name, value in recipe.detectron2.items():
         _override(config, name, value, recipe.name)
     config.freeze()
@@ -84,14 +83,6 @@ def _input(config: CfgNode, recipe: Recipe) -> None:
     config.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
     config.INPUT.MIN_SIZE_TEST = max(recipe.image_sides)
     config.INPUT.MAX_SIZE_TRAIN = config.INPUT.MAX_SIZE_TEST = recipe.longest_side
-
-
-def _solver(config: CfgNode, recipe: Recipe) -> None:
-    config.SOLVER.BASE_LR = recipe.base_lr
-    config.SOLVER.MOMENTUM = recipe.momentum
-    config.SOLVER.WEIGHT_DECAY = recipe.weight_decay
-    config.SOLVER.WEIGHT_DECAY_NORM = 0.0
-    config.SOLVER.IMS_PER_BATCH = recipe.batch
 
 
 def _override(config: CfgNode, name: str, value: object, recipe: str) -> None:

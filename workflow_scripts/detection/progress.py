@@ -62,7 +62,7 @@ class Progress:
         return self.checkpoints / f"{iteration}.safetensors"
 
     def finish(self, state: State, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> str:
-        """Move everything to the segment's outputs, the state last, and remove the folder; returns its digest."""
+        """Put everything in the segment's outputs, the state last, and remove the folder; returns its digest."""
         if checkpoints_path.exists():
             shutil.rmtree(checkpoints_path)
         shutil.copytree(self.checkpoints, checkpoints_path, copy_function=os.link)

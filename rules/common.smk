@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.study import compile_study
-from workflow_scripts.study.summary import summary
+from workflow_scripts.study.summary import sharing, summary
 
 # Jobs find the package from whichever folder the workflow runs in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
@@ -21,11 +21,20 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+if workflow.is_main_process:
+    logger.info(sharing(STUDY))
+
 SCALE = STUDY.scale
 LAYOUT = Layout(STUDY, raw=ancient)
 LIGHT = SCALE.resources.light
 EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
+
+
+# With a limit on jobs a second, and Snakemake 9 sets one, each pass of its scheduler starts a timer for another: they pile
+# up until the scheduler takes half a core from the training.
+onstart:
+    workflow.scheduler.job_rate_limiter = None
 
 
 def one_of(names):
@@ -39,8 +48,11 @@ wildcard_constraints:
     schedule=one_of(STUDY.schedules),
     model=one_of(recipe.model for recipe in STUDY.recipes.values()),
     experiment=one_of(STUDY.experiments),
+    search=one_of(STUDY.searches),
     iteration=r"\d+",
-    train_set="coco|keypoints",
+    points="curve|end",
+    testing="single_scale|test_aug",
+    train_set="coco|keypoints|voc",
     split="train|val",
 
 
@@ -61,8 +73,32 @@ def options(*names):
     )
 
 
-def wanted(experiment, files):
+def chosen(search):
+    """The point that a search chose; where it has not yet, Snakemake runs it first and asks again."""
+    with open(checkpoints.search.get(search=search).output[0]) as file:
+        return json.load(file)["chosen"]
+
+
+def test_aug(testing):
+    """Options of an evaluation at several scales; none at a single one."""
+    if testing == "single_scale":
+        return ""
+    sides = " ".join(map(str, SCALE.test_aug.image_sides))
+    return f"--test-aug-sides {sides} --test-aug-longest {SCALE.test_aug.longest_side}"
+
+
+def voc_folder(recipe):
+    """Options that evaluate as VOC does, from its own folder; none for COCO."""
+    if STUDY.recipes[recipe].train_set != "voc":
+        return ""
+    (part,) = LAYOUT.voc_parts("val")
+    return f"--voc {shlex.quote(part.folder)} {shlex.quote(part.split)}"
+
+
+def wanted(experiment):
     """An input function of a named target: its files, or the reason why they cannot be had from the given data."""
+    figure = STUDY.experiments[experiment].is_figure
+    files = LAYOUT.figure(experiment) if figure else LAYOUT.table(experiment)
 
     def files_or_refusal(wildcards):
         refusal = LAYOUT.refusal(experiment)

@@ -50,6 +50,30 @@ rule manifest:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule voc_annotations:
+    input:
+        unpack(lambda wildcards: LAYOUT.voc_inputs(wildcards.split)),
+        code=code("data", "voc"),
+    output:
+        LAYOUT.voc_annotations,
+    log:
+        f"{LAYOUT.logs}/voc-{{split}}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        folders=lambda wildcards: [part.folder for part in LAYOUT.voc_parts(wildcards.split)],
+        splits=lambda wildcards: [part.split for part in LAYOUT.voc_parts(wildcards.split)],
+        classes=options("classes"),
+    message:
+        "Reading VOC {wildcards.split}"
+    shell:
+        "python -m workflow_scripts.data.voc --folders {params.folders:q} --splits {params.splits:q}"
+        " {params.classes} --output {output:q} > {log:q} 2>&1"
+
+
 rule subsets:
     input:
         annotations=LAYOUT.annotations("coco", "train"),

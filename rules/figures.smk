@@ -1,17 +1,21 @@
 """Figures: each drawn from its tidy table, and from nothing else."""
 
+# What draws each figure, the command first.
 FIGURE_MODULES = {
     "fig1": ["fig1", "curves"],
     "fig2": ["fig2"],
     "fig3": ["fig3", "fig1", "curves"],
     "fig4": ["fig4", "fig1", "curves"],
+    "fig5": ["fig5"],
     "fig6": ["fig6", "curves"],
+    **dict.fromkeys(["fig7", "fig7_left", "fig7_middle", "fig7_right"], ["fig7", "curves"]),
+    "fig8": ["fig8", "curves"],
 }
 
 
 rule figure:
     input:
-        table=lambda wildcards: LAYOUT.figure_table(wildcards.experiment),
+        table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
         tables=code("tables", "published", "tidy"),
@@ -20,7 +24,7 @@ rule figure:
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
     wildcard_constraints:
-        experiment=r"fig\d",
+        experiment=r"fig\d\w*",
     conda:
         "../envs/environment.yaml"
     resources:
@@ -29,9 +33,10 @@ rule figure:
     params:
         style=json.dumps(STUDY.config.figures, sort_keys=True),
         scale=SCALE.name,
+        module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
     message:
         "Drawing {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.figures.{wildcards.experiment} --table {input.table:q}"
+        "python -m workflow_scripts.figures.{params.module} --table {input.table:q}"
         " --published {input.published:q} --style {params.style:q} --scale {params.scale}"
         " --png {output.png:q} --pdf {output.pdf:q} > {log:q} 2>&1"

@@ -20,15 +20,42 @@ rule study:
         "printf '%s\n' {params.summary:q} > {output:q} 2> {log:q}"
 
 
+rule verdicts:
+    input:
+        tables=LAYOUT.asked_tables("evaluations"),
+        training=LAYOUT.asked_tables("training"),
+        replicates=lambda wildcards: LAYOUT.asked_replicates(chosen),
+        code=code("report", "verdicts", "conclusions", "comparisons", "intervals") + code("tables", "tidy"),
+    output:
+        LAYOUT.verdicts,
+    log:
+        f"{LAYOUT.logs}/verdicts.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        scale=SCALE.name,
+        training=options("training"),
+    message:
+        "Judging the paper's conclusions"
+    shell:
+        "python -m workflow_scripts.report.verdicts --scale {params.scale} --tables {input.tables:q}"
+        " {params.training} --replicates {input.replicates:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule report:
     input:
         study=f"{LAYOUT.root}/study.json",
-        figures=[LAYOUT.figure(name)[0] for name in LAYOUT.asked("fig")],
-        tables=[LAYOUT.table(name)[0] for name in LAYOUT.asked("table")],
-        sources=LAYOUT.asked_sources(),
-        recipes=LAYOUT.asked_recipes(),
-        data=LAYOUT.asked_manifests(),
-        pretrainings=LAYOUT.asked_pretrainings(),
+        verdicts=LAYOUT.verdicts,
+        figures=[LAYOUT.figure(name)[0] for name in LAYOUT.asked(figures=True)],
+        tables=[LAYOUT.table(name)[0] for name in LAYOUT.asked(figures=False)],
+        searches=LAYOUT.asked_searches(),
+        sources=LAYOUT.asked_tables(),
+        recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
+        data=lambda wildcards: LAYOUT.asked_manifests(chosen),
+        pretrainings=lambda wildcards: LAYOUT.asked_pretrainings(chosen),
         template=here("reports/report.html.j2"),
         captions=here("reports/captions.yaml"),
         code=code("report", "build", "inputs", "sections")
@@ -45,7 +72,8 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "python -m workflow_scripts.report.build --study {input.study:q} --figures {input.figures:q}"
-        " --tables {input.tables:q} --sources {input.sources:q} --recipes {input.recipes:q}"
+        "python -m workflow_scripts.report.build --study {input.study:q} --verdicts {input.verdicts:q}"
+        " --figures {input.figures:q} --tables {input.tables:q} --searches {input.searches:q}"
+        " --sources {input.sources:q} --recipes {input.recipes:q}"
         " --manifests {input.data:q} {input.pretrainings:q} --template {input.template:q}"
         " --captions {input.captions:q} --output {output:q} > {log:q} 2>&1"

@@ -14,11 +14,9 @@ rule run_evaluations:
         metrics=lambda wildcards: LAYOUT.evaluations_of_run(**wildcards),
         code=code("tables", "runs", "tidy"),
     output:
-        f"{LAYOUT.run}/{{points}}.csv",
+        f"{LAYOUT.run}/{{points}}-{{testing}}.csv",
     log:
-        f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-{{points}}.log",
-    wildcard_constraints:
-        points="curve|end",
+        f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-{{points}}-{{testing}}.log",
     conda:
         "../envs/environment.yaml"
     message:
@@ -48,18 +46,24 @@ rule run_training:
 
 rule concatenate:
     input:
-        tables=lambda wildcards: LAYOUT.run_tables(wildcards.experiment),
-        code=code("tables", "concatenate"),
+        tables=lambda wildcards: LAYOUT.run_tables(wildcards.experiment, chosen),
+        certain=lambda wildcards: LAYOUT.certain_tables(wildcards.experiment),
+        code=code("tables", "concatenate", "tidy"),
     output:
-        LAYOUT.evaluations("{experiment}"),
+        f"{LAYOUT.root}/tables/{{experiment}}-{{kind}}.csv",
     log:
-        f"{LAYOUT.logs}/tables/{{experiment}}-evaluations.log",
+        f"{LAYOUT.logs}/tables/{{experiment}}-{{kind}}.log",
+    wildcard_constraints:
+        kind="evaluations|training",
     conda:
         "../envs/environment.yaml"
+    params:
+        settings=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
     message:
         "Gathering the runs of {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.tables.concatenate --tables {input.tables:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.concatenate --tables {input.tables:q}"
+        " --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule counts:
@@ -69,7 +73,7 @@ rule counts:
         published=here("reports/published.yaml"),
         code=code("tables", "counts", "published", "tidy"),
     output:
-        LAYOUT.figure_table("fig2"),
+        LAYOUT.table_of("fig2"),
     log:
         f"{LAYOUT.logs}/tables/fig2-counts.log",
     conda:
@@ -85,7 +89,7 @@ rule counts:
 
 rule table:
     input:
-        table=LAYOUT.evaluations("{experiment}"),
+        table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         code=lambda wildcards: code("tables", wildcards.experiment, "layout", "published", "results", "tidy"),
     output:
@@ -93,7 +97,7 @@ rule table:
     log:
         f"{LAYOUT.logs}/tables/{{experiment}}.log",
     wildcard_constraints:
-        experiment=r"table\d",
+        experiment=r"table\d|text",
     conda:
         "../envs/environment.yaml"
     resources:

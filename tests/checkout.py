@@ -1,6 +1,7 @@
 """A checkout that a test may run and edit, and the job lists of its dry runs."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.segments import Run, Segment, shared_segments
 from workflow_scripts.study.study import Study, compile_study
-from workflow_scripts.study.summary import asked_runs
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
@@ -23,7 +24,7 @@ RESULTS = "results/smoke"
 SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 
 # Rules that gather what others made, however many runs there are.
-GATHERING = {"study", "concatenate", "counts", "figure", "table", "report"}
+GATHERING = {"study", "concatenate", "counts", "figure", "table", "verdicts", "report"}
 
 Jobs = dict[str, set[str]]
 
@@ -49,19 +50,45 @@ class Checkout:
     def results(self) -> Path:
         return self.folder / RESULTS
 
+    def chosen(self, search: str) -> str:
+        """The point that a search chose here; none where it has not run."""
+        file = self.results / "search" / f"{search}.json"
+        return json.loads(file.read_text())["chosen"] if file.exists() else ""
+
     def study(self, **changes: Any) -> Study:
-        """The study that config.yaml with `changes` describes, without what its experiments do not need."""
+        """The study that config.yaml with `changes` describes, without what its experiments do not need yet."""
         study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
-        runs = asked_runs(study)
+        runs = study.needed_runs(study.config.experiments, self.chosen)
         begun = {f"classification-{run.recipe.model}" for run in runs if run.recipe.pretraining == "train"}
-        needed = begun | {run.recipe.name for run in runs}
+        segments = {key: segment for key, segment in study.segments.items() if segment.recipe in begun}
+        segments |= shared_segments(runs)
+        needed = {run.recipe.name for run in runs} | {recipe for recipe, _ in segments}
         names = {run.name for run in runs}
         return replace(
             study,
             recipes={name: recipe for name, recipe in study.recipes.items() if name in needed},
             runs={key: run for key, run in study.runs.items() if run.name in names},
-            segments={key: segment for key, segment in study.segments.items() if segment.recipe in needed},
+            segments=segments,
         )
+
+    def evaluated(self, **changes: Any) -> set[str]:
+        """What evaluating for the experiments and searches of that study makes."""
+        study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
+        names = study.config.experiments
+        searched = [study.searches[search] for name in names for search in study.searches_of(name)]
+        files = ends(run for search in searched for run in search.runs.values())
+        for member in (member for name in names for member in study.members_of(name, self.chosen)):
+            if member.points != "training":
+                files |= metrics(member.run.segments) if member.points == "curve" else ends([member.run])
+        return files
+
+    def run_tables(self, **changes: Any) -> set[str]:
+        """The tables of the runs that the experiments of that study read."""
+        study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
+        layout = Layout(study)
+        names = [name for name in study.config.experiments if name != "fig2"]
+        paths = [path for name in names for path in layout.run_tables(name, self.chosen)]
+        return {path.split("/", 2)[2] for path in [*paths, *layout.counted_runs()]}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`snakemake` with the arguments; its output is shown when it fails."""
@@ -112,11 +139,20 @@ def states(segments: Iterable[Segment]) -> set[str]:
 
 
 def metrics(segments: Iterable[Segment]) -> set[str]:
+    """What evaluating all checkpoints of segments makes."""
     return {
-        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/metrics.json"
+        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/single_scale/{name}"
+        for name in ("metrics.json", "replicates.csv")
         for segment in segments
         for iteration in segment.evaluations
     }
+
+
+def ends(runs: Iterable[Run]) -> set[str]:
+    """What evaluating only the end of runs makes."""
+    return metrics(
+        run.segments[-1].model_copy(update={"evaluations": (run.schedule.iterations,)}) for run in runs
+    )
 
 
 def trained(jobs: Jobs) -> set[str]:

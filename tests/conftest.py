@@ -34,3 +34,12 @@ def real_data(tmp_path: Path) -> dict[str, Any]:
             "val": path("imagenet_val", folder=True),
         },
     }
+
+
+@pytest.fixture
+def complete_data(real_data: dict[str, Any]) -> dict[str, Any]:
+    """`real_data` with all that any experiment asks for."""
+    coco, folder = real_data["coco"], real_data["classification"]["train"]
+    keypoints = {split: coco[split]["annotations"] for split in ("train", "val")}
+    part = {"folder": folder, "split": "train"}
+    return real_data | {"coco": coco | {"keypoints": keypoints}, "voc": {"train": [part], "val": part}}

@@ -31,11 +31,27 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"scale": "huge"},
         ["config.yaml: scale: found 'huge'", "expected one of: mini, paper, smoke"],
     ),
+    "batch that processes cannot share": (
+        {"numbers": {"training": {"processes": 3}, "classification": {"batch": 9}}},
+        ["detection.batch: found 2 images, expected a multiple of training.processes (3)"],
+    ),
+    "detectron2 setting that nothing reads": (
+        {"numbers": {"detection": {"detectron2": {"SOLVER.BASE_LR": 1}}}},
+        ["detection.detectron2: found SOLVER.BASE_LR", "expected keys of MODEL"],
+    ),
+    "subset without its number": (
+        {"experiments": ["fig8"], "numbers": {"subsets": {"10k": 8}}},
+        ["subsets: 1k is missing; add its number of images"],
+    ),
+    "short schedule of nothing": (
+        {"numbers": {"short_schedules": {"1k-random": 0}}},
+        ["short_schedules.1k-random", "found 0"],
+    ),
     "unknown experiment": (
         {"experiments": ["fig1", "fig77"]},
         [
             "config.yaml: experiments: found fig77",
-            "expected names from: fig1, fig2, fig3, fig4, fig6, table1, table2",
+            "expected names from: fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7_left, fig7_middle, fig7_right, fig8",
         ],
     ),
     "no experiment": (

@@ -10,9 +10,11 @@ from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from safetensors.torch import save_file
 
 from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.detection.coco_metrics import evaluate
+from workflow_scripts.detection.config import read_recipe
 from workflow_scripts.detection.detect import detect, same_size_batches
 from workflow_scripts.detection.examples import coco_records
 from workflow_scripts.detection.models import build
@@ -101,3 +103,25 @@ def test_weights_of_other_categories_are_refused(recipe, world, checkpoint, tmp_
     other.write_text(json.dumps(annotations))
     with pytest.raises(UserError, match="does not fit recipe"):
         detect(recipe, checkpoint, other, world.val_images, "cpu")
+
+
+def test_tensors_that_others_wrote_are_not_called_altered(recipe, world, tmp_path):
+    path = tmp_path / "theirs.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(UserError, match="without a digest, expected a file that this project wrote"):
+        detect(recipe, path, world.val_annotations, world.val_images, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "recipe.json: found no recipe: the whole: Invalid JSON"),
+        (None, "expected a recipe, cannot be read"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_without_a_traceback(tmp_path, content, message):
+    recipe = tmp_path / "recipe.json"
+    if content is not None:
+        recipe.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_recipe(recipe)

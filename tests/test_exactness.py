@@ -1,8 +1,10 @@
 """The property everything rests on: training is a function of (recipe, iteration), however it is cut or killed."""
 
+import os
 import random
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,15 @@ from tests.training import (
 from workflow_scripts.detection.examples import Examples, detection_examples
 from workflow_scripts.detection.processes import Processes
 from workflow_scripts.detection.progress import Progress
-from workflow_scripts.detection.state import State, load_state, save_state, tensors_digest
-from workflow_scripts.detection.train import train_segment
+from workflow_scripts.detection.state import (
+    State,
+    load_state,
+    load_tensors,
+    save_state,
+    save_tensors,
+    tensors_digest,
+)
+from workflow_scripts.detection.train import main, train_segment
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
@@ -205,14 +214,14 @@ def test_saves_of_another_training_are_dropped(recipe, examples, straight, tmp_p
     )
 
 
-def test_divergence_stops_with_one_message_and_keeps_the_last_state(world, tmp_path):
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_divergence_stops_with_one_message_and_keeps_the_last_state(world, tmp_path, processes):
     recipe = tiny_recipe(base_lr=1e8)
-    job = run(
-        training_command(tmp_path, recipe, segment(0, 20), world, "--log-period", "1", "--save-period", "1")
-    )
+    options = ("--log-period", "1", "--save-period", "1", "--processes", processes)
+    job = run(training_command(tmp_path, recipe, segment(0, 20), world, *options))
     assert job.returncode == 2
     assert "Traceback" not in job.stderr
-    assert "training diverged at iteration" in job.stderr
+    assert job.stderr.count("training diverged at iteration") == 1
     assert "learning rate" in job.stderr
     assert list((tmp_path / "progress").glob("state-*.safetensors"))
     assert not (tmp_path / "state.safetensors").exists()
@@ -222,3 +231,50 @@ def test_a_parent_of_another_iteration_is_refused(recipe, examples, tmp_path):
     parent = train(recipe, segment(0, 2), examples, tmp_path / "parent")
     with pytest.raises(UserError, match="found a state of iteration 2, expected 3"):
         train(recipe, segment(3, 4), examples, tmp_path / "child", parent)
+
+
+def test_a_killed_writer_leaves_nothing_in_the_outputs_and_the_state_is_not_written_again(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "progress"
+    progress = Progress(folder)
+    state = State(4, {"weight": torch.ones(2)}, {})
+    save_tensors(progress.checkpoint(4), state.weights, {"iteration": "4"})
+    (progress.checkpoints / ".4.safetensors.half.safetensors").write_bytes(b"half")
+    progress = Progress(folder)
+    progress.save(state, [{"iteration": 4}])
+    saved = folder / "state-000000004.safetensors"
+    inode, content = saved.stat().st_ino, saved.read_bytes()
+    progress.finish(4, tmp_path / "state.safetensors", tmp_path / "metrics.jsonl", tmp_path / "checkpoints")
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4.safetensors"]
+    assert (tmp_path / "state.safetensors").stat().st_ino == inode
+    assert not folder.exists()
+
+    # Some file systems know no hard links.
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links here")))
+    progress = Progress(folder)
+    save_tensors(progress.checkpoint(4), state.weights, {"iteration": "4"})
+    progress.save(state, [{"iteration": 4}])
+    progress.finish(4, tmp_path / "copy.safetensors", tmp_path / "metrics.jsonl", tmp_path / "copies")
+    assert (tmp_path / "copy.safetensors").read_bytes() == content
+    assert load_tensors(tmp_path / "copies/4.safetensors")[1] == {"iteration": "4"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--segment", '{"recipe": "tiny"}', "--segment: found no segment: stage: Field required"),
+        (
+            "--annotations",
+            "nowhere.json",
+            "--annotations: found nowhere.json, expected the COCO annotation file",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused_without_a_traceback(
+    recipe, world, tmp_path, monkeypatch, option, value, message
+):
+    command = training_command(tmp_path, recipe, segment(0, 2), world, option, value)
+    monkeypatch.setattr(sys, "argv", command[2:])
+    with pytest.raises(UserError, match=message):
+        main()

@@ -6,69 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.colors import same_color
-from matplotlib.figure import Figure
 
+from tests.figures import PUBLISHED, counts, curves, enhanced, evaluations, less_data, losses, marked, texts
 from workflow_scripts.errors import UserError
-from workflow_scripts.figures import fig1, fig2
+from workflow_scripts.figures import fig1, fig2, fig5, fig6, fig7, fig8
 from workflow_scripts.figures.style import Style, parse_style, save
 from workflow_scripts.tables.published import read_published, read_published_counts
-from workflow_scripts.tables.tidy import COUNT_COLUMNS, EVALUATION_COLUMNS, read_counts, read_evaluations
-
-PUBLISHED = Path(__file__).parent.parent / "reports" / "published.yaml"
-TRUNK = {10: 5.0, 20: 10.0, 30: 14.0}
-RUNS = {"2x": (20, {30: 18.0, 40: 20.0}), "3x": (30, {40: 22.0, 50: 25.0})}
-
-
-def evaluations(
-    seeds: tuple[int, ...] = (0,), models: tuple[str, ...] = ("R50 GN",), above: float = 4.0
-) -> pd.DataFrame:
-    """Two schedules that share a trunk; pre-training is `above` random init, seed s is s AP above seed 0."""
-    rows = []
-    for model in models:
-        for initialisation, gain in (("random", 0.0), ("pretrained", above)):
-            for seed in seeds:
-                recipe = f"coco-{model}-{initialisation}-seed{seed}"
-                for schedule, (drop, tail) in RUNS.items():
-                    chain = [(i, v, "trunk") for i, v in TRUNK.items() if i <= drop]
-                    chain += [(i, v, "tail") for i, v in tail.items()]
-                    for iteration, value, stage in chain:
-                        keys = (f"{recipe}/{schedule}", recipe, model, initialisation, schedule, str(seed))
-                        where = (f"{stage}-{drop}", stage, iteration)
-                        source = f"results/{recipe}/{stage}-{drop}/{iteration}.json"
-                        rows.append((*keys, *where, "bbox", "AP", value + gain + seed, source))
-    return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
-
-
-def counts() -> pd.DataFrame:
-    rows = [
-        (quantity, initialisation, part, value, "counted", "results/run/metrics.jsonl")
-        for quantity in ("images", "instances", "pixels")
-        for initialisation, part, value in (
-            ("pretrained", "pre-training", 6_000),
-            ("pretrained", "fine-tuning", 2_000),
-            ("random", "training", 4_000),
-        )
-    ]
-    return pd.DataFrame(rows, columns=COUNT_COLUMNS)
-
-
-def texts(figure: Figure) -> str:
-    """All that is written in a figure."""
-    found = [figure.get_supxlabel()]
-    found += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    for axes in figure.axes:
-        found += [text.get_text() for text in axes.texts]
-        found += [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()]
-        found += [label.get_text() for label in axes.get_yticklabels()]
-    return "\n".join(found)
-
-
-def curves(axes: Axes) -> list[tuple[list[float], list[float]]]:
-    """The lines that hold evaluated points, without end markers and guides."""
-    lines = [line for line in axes.lines if line.get_marker() == "." and line.get_linestyle() == "-"]
-    return [(list(line.get_xdata()), list(line.get_ydata())) for line in lines]
+from workflow_scripts.tables.tidy import read_counts, read_evaluations
 
 
 def test_a_shared_trunk_is_drawn_once_and_each_schedule_leaves_it_at_its_drop() -> None:
@@ -144,6 +89,13 @@ def test_a_study_whose_values_are_all_empty_is_still_drawn(tmp_path: Path) -> No
     assert "no checkpoint has a value" in texts(figure)
 
 
+def test_keypoints_are_drawn_as_boxes_are_with_their_own_published_values() -> None:
+    axes = fig6.draw(evaluations(iou_type="keypoints"), Style(), read_published(PUBLISHED)).axes[0]
+
+    assert axes.get_ylabel() == "keypoint AP (%)"
+    assert marked(axes) == [(40, 65.5), (40, 65.6)]
+
+
 def test_a_table_without_the_metric_is_refused() -> None:
     with pytest.raises(UserError, match="no bbox AP, only segm AP"):
         fig1.draw(evaluations().assign(iou_type="segm"), Style(), None)
@@ -207,7 +159,10 @@ def test_a_bad_style_is_named(text: str, found: str) -> None:
 
 @pytest.mark.parametrize("column", ["value", "initialisation", "source"])
 def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
-    for name, table, read in (("e", evaluations(), read_evaluations), ("c", counts(), read_counts)):
+    for name, table, read in (
+        ("e", evaluations(), read_evaluations),
+        ("c", counts(), read_counts),
+    ):
         path = tmp_path / f"{name}.csv"
         table.drop(columns=column).to_csv(path, index=False)
         with pytest.raises(UserError, match=f"{name}.csv: the column {column} is missing"):
@@ -223,7 +178,10 @@ def test_a_value_that_is_no_number_is_named_with_its_line(tmp_path: Path) -> Non
         read_evaluations(tmp_path / "e.csv")
 
 
-@pytest.mark.parametrize(("figure", "table"), [(fig1, evaluations()), (fig2, counts())])
+@pytest.mark.parametrize(
+    ("figure", "table"),
+    [(fig1, evaluations()), (fig2, counts()), (fig5, enhanced()), (fig7, less_data()), (fig8, losses())],
+)
 def test_the_command_writes_the_same_bytes_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: type, table: pd.DataFrame
 ) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -12,6 +13,7 @@ from tests.training import TinyWorld, metrics, run, segment, tiny_recipe, tiny_w
 from workflow_scripts.detection.coco_metrics import evaluate
 from workflow_scripts.detection.detect import detect
 from workflow_scripts.detection.examples import detection_examples
+from workflow_scripts.detection.state import load_state
 from workflow_scripts.study.recipes import Recipe
 
 
@@ -60,3 +62,23 @@ def test_training_and_metrics(recipe, world, tmp_path):
         evaluation.summarize()
     for name, value in zip(("AP", "AP50", "AP75", "APm", "APl"), evaluation.stats[:5], strict=True):
         assert ours[name] == (None if value == -1 else pytest.approx(100 * value, abs=1e-12)), name
+
+
+def test_two_processes_agree_in_loss_however_many_keypoints_each_sees(recipe, world, tmp_path):
+    # Pictures of one size: detectron2 pads a process's batch to its largest picture.
+    recipe = recipe.model_copy(update={"image_sides": (48,)})
+    one = run(training_command(tmp_path / "one", recipe, segment(0, 3), world, "--log-period", "1"))
+    two = run(
+        training_command(
+            tmp_path / "two", recipe, segment(0, 3), world, "--log-period", "1", "--processes", "2"
+        )
+    )
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    lines = list(zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True))
+    assert len(lines) == 3
+    for alone, shared in lines:
+        for name in ("loss_keypoint", "loss_cls", "loss_box_reg", "loss_rpn_cls"):
+            assert shared[name] == pytest.approx(alone[name], rel=1e-4, abs=1e-6), name
+    weights = [load_state(tmp_path / name / "state.safetensors").weights for name in ("one", "two")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4, msg=name)

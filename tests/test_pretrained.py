@@ -2,23 +2,25 @@
 
 import json
 import pickle
-import subprocess
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import build_resnet_backbone
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import resnet50
+from torchvision.models import resnet50, vgg16
 
-from tests.training import REPOSITORY
+from tests.training import REPOSITORY, tiny_recipe
 from workflow_scripts.detection.config import RGB_MEAN, RGB_STD, detectron2_config
-from workflow_scripts.detection.models import build, load_backbone
-from workflow_scripts.detection.pretrained import bgr_to_rgb, read_published
-from workflow_scripts.detection.state import load_tensors
+from workflow_scripts.detection.models import build, build_optimizer, load_backbone
+from workflow_scripts.detection.pretrained import bgr_to_rgb, main, read_published, torchvision_names
+from workflow_scripts.detection.state import capture, load_tensors, save_state
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256
 from workflow_scripts.study.config import PublishedWeights
@@ -49,25 +51,32 @@ def published() -> nn.Module:
     return resnet50(norm_layer=lambda channels: nn.GroupNorm(32, channels)).eval()
 
 
-def fetch(
-    path: Path, folder: Path, digest: str | None = None, **fields: str
-) -> subprocess.CompletedProcess[str]:
-    weights = {"source": str(path), "sha256": digest or sha256(path), **fields}
-    command = [sys.executable, "-m", "workflow_scripts.detection.pretrained", "fetched"]
-    outputs = ["--backbone", str(folder / "backbone.safetensors"), "--summary", str(folder / "summary.json")]
-    return subprocess.run(
-        [*command, "--weights", json.dumps(weights), *outputs], cwd=REPOSITORY, capture_output=True, text=True
-    )
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Runs the command in this process; returns the folder of what it wrote."""
+
+    def command(*arguments: object) -> Path:
+        folder = tmp_path / "out"
+        outputs = ("--backbone", folder / "backbone.safetensors", "--summary", folder / "summary.json")
+        monkeypatch.setattr(sys, "argv", ["pretrained", *map(str, (*arguments, *outputs))])
+        main()
+        return folder
+
+    return command
 
 
-@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, name):
-    weights = published.state_dict()
-    torch.save(weights, tmp_path / name) if name.endswith(".pth") else save_file(weights, tmp_path / name)
-    job = fetch(tmp_path / name, tmp_path / "out")
-    assert job.returncode == 0, job.stderr
-    assert json.loads((tmp_path / "out/summary.json").read_text())["kind"] == "fetch"
-    backbone, _ = load_tensors(tmp_path / "out/backbone.safetensors")
+def weights(path: Path, digest: str | None = None) -> str:
+    return json.dumps({"source": str(path), "sha256": digest or sha256(path)})
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors", "safetensors?download=1"])
+def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, command, name):
+    save = torch.save if name.endswith("pth") else save_file
+    save(published.state_dict(), tmp_path / name)
+    folder = command("fetched", "--weights", weights(tmp_path / name))
+    assert json.loads((folder / "summary.json").read_text())["kind"] == "fetch"
+    assert len(list(folder.iterdir())) == 2
+    backbone, _ = load_tensors(folder / "backbone.safetensors")
 
     ours = build_resnet_backbone(detectron2_config(recipe, 80), ShapeSpec(channels=3)).eval()
     ours.load_state_dict(backbone)
@@ -81,8 +90,8 @@ def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, 
 
 def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path):
     save_file(published.state_dict(), tmp_path / "w.safetensors")
-    weights = PublishedWeights(source="w", sha256=sha256(tmp_path / "w.safetensors"))
-    backbone = read_published(tmp_path / "w.safetensors", weights)
+    published_weights = PublishedWeights(source="w", sha256=sha256(tmp_path / "w.safetensors"))
+    backbone = read_published(tmp_path / "w.safetensors", published_weights)
     model = build(recipe, 80, "cpu")
     load_backbone(recipe, model, backbone, "w.safetensors")
     loaded = model.state_dict()
@@ -96,6 +105,52 @@ def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path
     ):
         with pytest.raises(UserError, match=r"w\.safetensors: does not fit the backbone"):
             load_backbone(recipe, model, wrong, "w.safetensors")
+
+
+@pytest.mark.slow
+def test_torchvision_vgg_16_computes_the_same_up_to_fc7(recipe):
+    torch.manual_seed(0)
+    published = vgg16().eval()
+    renamed = torchvision_names(published.state_dict())
+    vgg = {"backbone": "VGG-16", "norm": "", "detectron2": {}}
+    as_classifier = {"task": "classification", "detector": "classifier", "image_sides": (96,)}
+    ours = build(recipe.model_copy(update={**vgg, **as_classifier}), 2, "cpu").eval()
+    load_backbone(recipe.model_copy(update={**vgg, **as_classifier}), ours, renamed, "vgg16")
+    image = torch.randn(1, 3, 96, 64)
+    with torch.no_grad():
+        theirs = published.avgpool(published.features(image)).flatten(1)
+        theirs = published.classifier[:6](theirs)
+        torch.testing.assert_close(ours.head(ours.pool(ours.backbone(image)["vgg"])), theirs)
+
+        detector_recipe = recipe.model_copy(update={**vgg, "detector": "faster_rcnn"})
+        detector = build(detector_recipe, 2, "cpu").eval()
+        load_backbone(detector_recipe, detector, renamed, "vgg16")
+        pooled = published.features[:30](image)
+        torch.testing.assert_close(detector.backbone(image)["vgg"], pooled)
+        rois = torch.randn(2, 512, 7, 7)
+        torch.testing.assert_close(
+            detector.roi_heads.box_head(rois), published.classifier[:6](rois.flatten(1))
+        )
+
+
+@pytest.mark.parametrize("first", ["conv1.weight", "features.0.weight"])
+def test_first_convolution_of_either_architecture_is_converted_from_bgr(tmp_path, first):
+    path, convolution = tmp_path / "w", torch.randn(4, 3, 3, 3)
+    save_file({first: convolution}, path)
+    (found,) = read_published(path, PublishedWeights(source="w", sha256=sha256(path), colours="bgr")).values()
+    assert torch.equal(found, bgr_to_rgb(convolution))
+
+
+def test_batchnorms_without_a_counter_fit(recipe, tmp_path):
+    path = tmp_path / "w.pth"
+    old = {k: v for k, v in resnet50().state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save({"state_dict": old, "epoch": 90}, path)
+    backbone = read_published(path, PublishedWeights(source="w", sha256=sha256(path)))
+    syncbn = recipe.model_copy(update={"norm": "SyncBN"})
+    model = build(syncbn, 80, "cpu")
+    load_backbone(syncbn, model, backbone, "w")
+    mean = model.backbone.bottom_up.res2[0].conv1.norm.running_mean
+    assert torch.equal(mean, old["layer1.0.bn1.running_mean"])
 
 
 def test_weights_for_bgr_compute_the_same_from_rgb():
@@ -112,21 +167,44 @@ class Malice:
         return (print, ("executed",))
 
 
-@pytest.mark.parametrize(
-    ("case", "message"),
-    [
-        ("hash", "found SHA-256"),
-        ("code", "cannot be read as tensors alone"),
-        ("absent", "cannot be fetched"),
-    ],
-)
-def test_bad_weights_are_refused_with_one_message(tmp_path, case, message):
+BAD = {
+    "not what was hashed": (b"", "found SHA-256"),
+    "code": (pickle.dumps(Malice(), protocol=2), "cannot be read as tensors alone"),
+    "torn safetensors": (b"\x99\0\0\0\0\0\0\0{", "cannot be read as tensors alone"),
+    "a list": ([torch.zeros(1)], "found a list, expected tensors by name"),
+    "a number among tensors": ({"w": torch.zeros(1), "epoch": 3}, "found a int at 'epoch'"),
+    "absent": (None, "cannot be fetched"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_weights_are_refused_with_one_message(tmp_path, capsys, command, case):
+    content, message = BAD[case]
     path = tmp_path / "weights.pth"
-    path.write_bytes(pickle.dumps(Malice()))
-    source = tmp_path / "absent.pth" if case == "absent" else path
-    job = fetch(source, tmp_path / "out", digest=sha256(path) if case == "code" else "0" * 64)
-    assert job.returncode == 2
-    assert message in job.stderr
-    assert "Traceback" not in job.stderr
-    assert "executed" not in job.stdout
-    assert not list((tmp_path / "out").glob("*"))
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    digest = sha256(path) if content else "0" * 64
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*{message}"):
+        command("fetched", "--weights", weights(path, digest))
+    assert "executed" not in capsys.readouterr().out
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_classifier_is_measured_on_the_classes_it_knows_alone(tmp_path, command):
+    for name in ("circle", "square"):
+        (tmp_path / "val" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "val" / name / "0.png")
+    recipe = tiny_recipe("classification")
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    for classes in (2, 3):
+        model = build(recipe, classes, "cpu")
+        save_state(tmp_path / f"{classes}", capture(model, build_optimizer(recipe, model), 0))
+    arguments = ("trained", "--recipe", tmp_path / "recipe.json", "--val", tmp_path / "val", "--state")
+    with pytest.raises(UserError, match=r"val: found 2 classes \(folders\), expected the 3"):
+        command(*arguments, tmp_path / "3")
+    assert not (tmp_path / "out").exists()
+    summary = json.loads((command(*arguments, tmp_path / "2") / "summary.json").read_text())
+    assert summary["classes"] == 2
+    assert summary["top1"] == 50

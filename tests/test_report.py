@@ -14,13 +14,14 @@ from PIL import Image
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.report import build
-from workflow_scripts.report.sections import compare_recipes, flatten
+from workflow_scripts.report.sections import compare_recipes, flatten, recipe_groups
 
 REPORTS = Path(__file__).parent.parent / "reports"
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
     "a5f645400000000049454e44ae426082"
 )
+FIGURES = [f"fig{number}.png" for number in (*range(1, 9), 99)]
 STUDY = {
     "scale": "mini",
     "notes": ["ResNet-18 stands for R50 <here>."],
@@ -32,20 +33,73 @@ STUDY = {
     },
 }
 EVALUATIONS = """\
-run,recipe,model,initialisation,schedule,seed,segment,stage,iteration,iou_type,metric,value,source
-coco-random/2x,coco-random,R50 GN,random,2x,0,tail-120,tail,180,bbox,AP,36.84,results/180/metrics.json
-coco-random/2x,coco-random,R50 GN,random,2x,0,tail-120,tail,180,segm,AP,,results/180/metrics.json
+run,recipe,train_set,subset,setting,model,initialisation,schedule,seed,segment,stage,iteration,iou_type,metric,value,source
+coco-random/2x,coco-random,coco,all,baseline,R50 GN,random,2x,0,tail-120,tail,180,bbox,AP,36.84,results/180/metrics.json
+coco-random/2x,coco-random,coco,all,baseline,R50 GN,random,2x,0,tail-120,tail,180,segm,AP,,results/180/metrics.json
+"""
+TRAINING = """\
+run,recipe,train_set,subset,setting,model,initialisation,schedule,seed,iteration,learning_rate,loss,source
+few/1k-random,few,coco,1k,own grid search,R50 GN,random,1k-random,0,20,0.02,2.5,r/metrics.jsonl
+few/1k-random,few,coco,1k,own grid search,R50 GN,random,1k-random,0,1040,0.02,1.25,r/metrics.jsonl
 """
 COUNTS = """\
 quantity,initialisation,part,value,source,from
 images,random,training,14400,counted,results/training/metrics.jsonl
 images,pretrained,pre-training,128000000,declared,"Fig. 2, from the text"
 """
-TABLE = """\
-model,initialisation,schedule,iteration,iou_type,metric,value,standard_deviation,seeds,published,comparable,source
-R50 GN,random,2x,180,bbox,AP,36.84,,1,36.8,sign,results/180/metrics.json
-R50 GN,pretrained,2x,180,bbox,AP,40.1,0.2,2,40.3,sign,results/a.json; results/b.json
-"""
+HEAD = (
+    "train_set,subset,model,setting,initialisation,schedule,point,iteration,iou_type,metric,"
+    "value,standard_deviation,seeds,published,comparable,source\n"
+)
+TABLES = {
+    "table1": """\
+coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,36.8,sign,results/180/metrics.json
+coco,all,R50 GN,baseline,pretrained,2x,end,180,bbox,AP,40.1,0.2,2,40.3,sign,results/a.json; results/b.json
+""",
+    "table2": """\
+coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,41.3,sign,results/180/metrics.json
+coco,all,R50 GN,baseline,random,2x,end,180,segm,AP,33.1,,1,36.6,sign,results/180/metrics.json
+""",
+    "table3": """\
+coco,all,X152 GN,train aug,random,6x,end,540,bbox,AP,46.1,,1,46.4,sign,results/540/metrics.json
+coco,all,X152 GN,cascade + train aug,random,,end,,bbox,AP,,,,48.6,sign,
+""",
+    "text": """\
+coco,3.5k,R50 GN,re-searched hyper-parameters,random,3.5k-random,peak,40,bbox,AP,8.8,,1,9.3,sign,r/40.json
+coco,3.5k,R50 GN,re-searched hyper-parameters,pretrained,3.5k-pretrained,peak,30,bbox,AP,15.5,,1,16,sign,r/30.json
+coco,3.5k,R50 GN,re-searched hyper-parameters,difference,,peak,,bbox,AP,-6.7,,1,-6.7,sign,r/40.json; r/30.json
+""",
+}
+SEARCH = {
+    "search": "10k-R50_GN-pretrained",
+    "subset": "10k",
+    "model": "R50 GN",
+    "initialisation": "pretrained",
+    "schedule": "10k-pretrained",
+    "seed": 0,
+    "metric": "bbox AP",
+    "chosen": "high",
+    "points": [
+        {"point": "low", "recipe": "r-low", "base_lr": 0.02, "decay_factor": 0.1, "image_sides": [800]}
+        | {"value": None, "source": "results/low/metrics.json"},
+        {"point": "high", "recipe": "r-high", "base_lr": 0.04, "decay_factor": 0.02}
+        | {"image_sides": [512, 656, 800], "value": 25.125, "source": "results/high/metrics.json"},
+    ],
+}
+VERDICTS = [
+    {"number": 2, "conclusion": "It <needs> more iterations.", "verdict": "not shown", "why": "Nothing ran."},
+    {
+        "number": 1,
+        "conclusion": "Training from random init is possible.",
+        "verdict": "shown",
+        "why": "R50 GN reaches 36.8.",
+        "evidence": [
+            {"what": "R50 GN 2x", "value": -1.25, "low": -2.0, "high": 0.5, "method": "3 seeds"}
+            | {"sources": ["results/180/metrics.json", "results/evidence/metrics.json"]},
+            {"what": "alone", "value": None, "low": None, "high": None, "method": "", "sources": []},
+        ],
+    },
+]
 
 
 class Page(HTMLParser):
@@ -81,18 +135,28 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "study.json": json.dumps(STUDY),
         "fig1-evaluations.csv": EVALUATIONS,
         "table1-counts.csv": COUNTS,
-        "table1.csv": TABLE,
+        "fig8-training.csv": TRAINING,
+        "search.json": json.dumps(SEARCH),
+        "verdicts.json": json.dumps(VERDICTS),
         "random0.json": json.dumps(recipe),
         "random1.json": json.dumps(recipe | {"name": "coco-random-seed1", "seed": 1}),
-        "pretrained.json": json.dumps(recipe | {"initialisation": "pretrained", "pretraining": "train"}),
+        "pretrained.json": json.dumps(
+            recipe | {"name": "coco-pretrained-seed0", "initialisation": "pretrained", "pretraining": "train"}
+        ),
+        "few.json": json.dumps(
+            recipe | {"name": "few", "label": "R50 GN", "train_set": "coco", "subset": "1k"}
+        ),
         "data/train/manifest.json": json.dumps(
             {"image_count": 2000, "sha256": "ab" * 32, "categories": ["c"] * 80}
         ),
     }
+    files |= {f"{name}.csv": HEAD + rows for name, rows in TABLES.items()}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    for name in ("fig1.png", "fig99.png"):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "table1.csv").write_text(EVALUATIONS, encoding="utf-8")
+    for name in FIGURES:
         (tmp_path / name).write_bytes(PIXEL)
     return tmp_path
 
@@ -111,10 +175,12 @@ def whole(monkeypatch: pytest.MonkeyPatch, output: str = "out/report.html") -> s
     return report(
         monkeypatch,
         output,
-        figures=["fig1.png", "fig99.png"],
-        tables=["table1.csv"],
-        sources=["fig1-evaluations.csv", "table1-counts.csv"],
-        recipes=["random0.json", "random1.json", "pretrained.json"],
+        figures=FIGURES[::-1],
+        tables=["text.csv", "table3.csv", "table1.csv", "table2.csv"],
+        searches=["search.json"],
+        verdicts=["verdicts.json"],
+        sources=["fig1-evaluations.csv", "fig8-training.csv", "table1-counts.csv"],
+        recipes=["random0.json", "random1.json", "pretrained.json", "few.json"],
         manifests=["data/train/manifest.json"],
     )
 
@@ -123,10 +189,13 @@ def test_it_holds_everything_and_loads_nothing(folder: Path, monkeypatch: pytest
     text = whole(monkeypatch)
     page = Page(text)
 
-    assert len(page.loads) == 2
+    assert len(page.loads) == len(FIGURES)
     assert all(load.startswith("data:image/png;base64,") for load in page.loads)
     assert not re.search(r"url\(|@import|<script|https?://", text)
-    assert {"fig1", "fig99", "table1", "recipes", "sources", "data", "versions"} <= set(page.ids)
+    parts = ["conclusions", *(Path(name).stem for name in FIGURES), "table1", "table2", "table3", "text"]
+    parts += ["searches", "recipes", "schedules", "sources", "data", "versions"]
+    assert [name for name in page.ids if not name.startswith("sources-")] == parts
+    assert [link[1:] for link in page.links if link.startswith("#")][: len(parts)] == parts
     assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
     for expected in (
         "An untold figure",
@@ -146,10 +215,56 @@ def test_it_holds_everything_and_loads_nothing(folder: Path, monkeypatch: pytest
 def test_values_link_to_the_files_they_were_read_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     links = Page(whole(monkeypatch)).links
 
-    assert links.count("../results/180/metrics.json") == 2
+    assert links.count("../results/180/metrics.json") == 5
     assert "../results/training/metrics.jsonl" in links
     assert "../data/train/manifest.json" in links
     assert "#sources-table1" in links
+    assert "../r/metrics.jsonl" in links
+    assert "../results/high/metrics.json" in links
+    assert "../results/evidence/metrics.json" in links
+    assert "../few.json" in links
+
+
+def test_verdicts_stand_by_number_with_their_evidence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = whole(monkeypatch)
+
+    assert "1 shown, 1 not shown, 0 contradicted." in text
+    assert text.index("1. Training from random init") < text.index("2. It &lt;needs&gt; more iterations.")
+    assert '<span class="verdict shown">✓ shown</span>' in text
+    assert '<span class="verdict not-shown">? not shown</span>' in text
+    assert "R50 GN 2x: <strong>−1.25</strong> (−2.00 to 0.50), 3 seeds\n" in text
+    assert "alone: <strong>–</strong>\n" in text
+    assert "conclusions" not in Page(report(monkeypatch)).ids
+
+
+def test_a_search_shows_every_point_and_marks_the_winner(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = report(monkeypatch, searches=["search.json"])
+
+    assert "10k subset, R50 GN, w/ pre-train" in text
+    assert "chosen: rate 0.04, factor 0.02, side 512 to 800" in text
+    low, high = re.findall(r"<tr[^>]*><td class=\"number\">0\.0.*?</tr>", text)
+    assert "chosen" not in low
+    assert '<td>800</td><td class="number"><a href="../results/low/metrics.json">–</a>' in low
+    assert high.startswith('<tr class="chosen">')
+    assert '<a href="../results/high/metrics.json">25.12</a></td><td>chosen</td>' in high
+
+
+def test_a_caption_speaks_of_its_own_schedules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = report(monkeypatch, figures=["fig1.png"], sources=["fig1-evaluations.csv"])
+
+    assert "for the schedules 2x\n" in text or "for the schedules 2x " in text
+
+
+def test_recipes_are_grouped_by_model_and_images() -> None:
+    few = {"label": "R50 GN", "train_set": "coco", "subset": "1k"}
+    groups = recipe_groups({"a": few, "b": few | {"subset": "all"}, "c": few | {"seed": 1}})
+
+    assert {title: list(group) for title, group in groups.items()} == {
+        "R50 GN, coco, 1k subset": ["a", "c"],
+        "R50 GN, coco": ["b"],
+    }
 
 
 def test_the_scale_is_a_banner_and_published_values_are_marked(
@@ -215,9 +330,12 @@ def test_settings_are_written_for_people() -> None:
 @pytest.mark.parametrize(
     ("inputs", "found"),
     [
-        ({"figures": ["fig7.png"]}, "fig7.png: no such figure"),
+        ({"figures": ["fig9.png"]}, "fig9.png: no such figure"),
         ({"figures": ["fig1-evaluations.csv"]}, "fig1-evaluations.csv: not a PNG"),
-        ({"tables": ["fig1-evaluations.csv"]}, "fig1-evaluations.csv: the column standard_deviation"),
+        ({"tables": ["fig1-evaluations.csv"]}, "fig1-evaluations.csv: no table of the report"),
+        ({"tables": ["odd/table1.csv"]}, "odd/table1.csv: the column point, standard_deviation"),
+        ({"searches": ["study.json"]}, "study.json: Object missing required field `search`"),
+        ({"verdicts": ["study.json"]}, "study.json: Expected `array`"),
         ({"sources": ["table1.csv"]}, "table1.csv: the column quantity"),
         ({"recipes": ["fig1-evaluations.csv"]}, "fig1-evaluations.csv: JSON is malformed"),
     ],

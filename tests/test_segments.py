@@ -5,7 +5,13 @@ from collections.abc import Iterable
 import pytest
 
 from workflow_scripts.study.config import StudyConfig, read_scale
-from workflow_scripts.study.recipes import MODELS, Recipe, classification_recipe, detection_recipe
+from workflow_scripts.study.recipes import (
+    MODELS,
+    Recipe,
+    Training,
+    classification_recipe,
+    detection_recipe,
+)
 from workflow_scripts.study.scales import EvaluationNumbers, Scale
 from workflow_scripts.study.schedules import ScheduleUnit, schedule_of
 from workflow_scripts.study.segments import (
@@ -28,7 +34,7 @@ def scale_named(name: str) -> Scale:
 
 
 def recipe_at(scale: Scale, seed: int = 0) -> Recipe:
-    return detection_recipe(MODELS["R50_GN"], "random", "skip", seed, scale)
+    return detection_recipe(Training(MODELS["R50_GN"], "random", "skip", seed), scale)
 
 
 def runs_of(scale: Scale, schedules: Iterable[str], seed: int = 0) -> list[Run]:
@@ -60,7 +66,7 @@ def test_run_is_a_chain_from_nothing_to_its_end(name: str, schedule: str) -> Non
     assert (first.start, first.parent) == (0, None)
     assert last.stop == run.schedule.iterations
     for parent, child in zip(run.segments, run.segments[1:], strict=False):
-        assert child.parent == parent.name
+        assert child.parent == (parent.recipe, parent.name)
         assert child.start == parent.stop
     assert [segment.stage for segment in run.segments] == ["trunk"] * (len(run.segments) - 1) + ["tail"]
     assert last.start == run.schedule.first_drop
@@ -160,9 +166,8 @@ def test_evaluation_points_count_back_from_the_end(
 def test_periods_differ_in_trunk_and_tail() -> None:
     unit = ScheduleUnit(iterations_per_x=90_000, tail=60_000, second_tail=20_000)
     recipe = recipe_at(scale_named("paper"))
-    run = compile_run(
-        recipe, schedule_of("2x", unit), unit, EvaluationNumbers(trunk_period=30_000, tail_period=20_000)
-    )
+    evaluation = EvaluationNumbers(trunk_period=30_000, tail_period=20_000, short_points=5, replicates=0)
+    run = compile_run(recipe, schedule_of("2x", unit), unit, evaluation)
     assert [segment.evaluations for segment in run.segments] == [
         (30_000,),
         (60_000, 90_000, 120_000),

@@ -10,7 +10,7 @@ import pytest
 
 from workflow_scripts.study.segments import iterations_planned, iterations_without_sharing
 from workflow_scripts.study.study import Study, compile_study
-from workflow_scripts.study.summary import asked_runs, summary
+from workflow_scripts.study.summary import summary
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ["fig1", "fig2", "table1", "table2"]
@@ -26,7 +26,7 @@ def paper(real_data: dict[str, Any]) -> Study:
 
 
 def test_paper_costs_780k_iterations_for_each_initialisation(paper: Study) -> None:
-    runs = paper.runs_of["fig1"]
+    runs = paper.needed_runs(["fig1"])
     assert len(runs) == 10
     assert iterations_planned(runs) == 2 * 780_000
     assert iterations_without_sharing(runs) == 2 * 1_800_000
@@ -34,26 +34,27 @@ def test_paper_costs_780k_iterations_for_each_initialisation(paper: Study) -> No
 
 def test_figures_3_and_4_are_figure_1_of_other_models(paper: Study) -> None:
     def form(name: str) -> list[tuple[str, ...]]:
-        return [(run.recipe.initialisation, run.schedule.name) for run in paper.runs_of[name]]
+        runs = paper.needed_runs([name])
+        return [(run.recipe.initialisation, run.schedule.name) for run in runs]
 
     assert form("fig3") == form("fig4") == form("fig1")
-    assert {run.recipe.label for run in paper.runs_of["fig3"]} == {"R101 GN"}
-    assert {run.recipe.label for run in paper.runs_of["fig4"]} == {"R50 SyncBN"}
-    assert iterations_planned(paper.runs_of["fig3"]) == 2 * 780_000
+    assert {run.recipe.label for run in paper.needed_runs(["fig3"])} == {"R101 GN"}
+    assert {run.recipe.label for run in paper.needed_runs(["fig4"])} == {"R50 SyncBN"}
+    assert iterations_planned(paper.needed_runs(["fig3"])) == 2 * 780_000
 
 
 def test_tables_need_no_run_that_fig1_lacks(paper: Study) -> None:
-    curves = {run.name for run in paper.runs_of["fig1"]}
+    curves = {run.name for run in paper.needed_runs(["fig1"])}
     for name in ("fig2", "table1", "table2"):
-        assert {run.name for run in paper.runs_of[name]} <= curves
-    assert {run.name for run in paper.runs_of["fig2"]} == {
+        assert {run.name for run in paper.needed_runs([name])} <= curves
+    assert {run.name for run in paper.needed_runs(["fig2"])} == {
         "coco-R50_GN-pretrained-seed0/2x",
         "coco-R50_GN-random-seed0/6x",
     }
 
 
 def test_paper_trains_with_the_papers_settings(paper: Study) -> None:
-    recipes = [recipe for recipe in paper.recipes.values() if recipe.task == "detection"]
+    recipes = [run.recipe for run in paper.needed_runs(["fig1", "fig3", "fig4"])]
     assert {(recipe.label, recipe.initialisation) for recipe in recipes} == {
         (label, initialisation)
         for label in ("R50 GN", "R101 GN", "R50 SyncBN")
@@ -66,7 +67,9 @@ def test_paper_trains_with_the_papers_settings(paper: Study) -> None:
 
 
 def test_initialisations_differ_in_nothing_else(paper: Study) -> None:
-    random, pretrained = (run.recipe for run in (paper.runs_of["fig1"][0], paper.runs_of["fig1"][-1]))
+    random, pretrained = (
+        run.recipe for run in (paper.needed_runs(["fig1"])[0], paper.needed_runs(["fig1"])[-1])
+    )
     told_apart = {"name", "initialisation", "pretraining"}
     assert random.model_dump(exclude=told_apart) == pretrained.model_dump(exclude=told_apart)
     assert (random.pretraining, pretrained.pretraining) == ("skip", "train")
@@ -80,14 +83,24 @@ def test_every_lookup_finds_what_it_names(scale: str) -> None:
     for (recipe, schedule), run in found.runs.items():
         assert (run.recipe.name, run.schedule.name) == (recipe, schedule)
         assert found.recipes[recipe] == run.recipe
-        assert all(found.segments[recipe, segment.name] == segment for segment in run.segments)
+        assert all(found.segments[segment.recipe, segment.name] == segment for segment in run.segments)
     for (recipe, name), segment in found.segments.items():
         assert (segment.recipe, segment.name) == (recipe, name)
-        assert segment.parent is None or (recipe, segment.parent) in found.segments
-    assert set(found.runs_of) == set(found.experiments)
-    assert {run.name for runs in found.runs_of.values() for run in runs} == {
+        assert segment.parent is None or segment.parent in found.segments
+        assert recipe in found.recipes
+    members = [member for several in found.members.values() for member in several]
+    searched = [run for search in found.searches.values() for run in search.runs.values()]
+    assert {run.name for run in [*searched, *(member.run for member in members)]} == {
         run.name for run in found.runs.values()
     }
+
+
+def test_search_decides_which_run_an_experiment_reads() -> None:
+    found = study()
+    for point in found.searches["10k-R50_GN-pretrained"].runs:
+        random, pretrained = found.members_of("fig7_right", lambda _, point=point: point)
+        assert pretrained.run is found.searches["10k-R50_GN-pretrained"].runs[point]
+        assert random.run.recipe.decay_factor == pretrained.run.recipe.decay_factor
 
 
 @pytest.mark.parametrize("more", ["7x", "2.5x", "explicit"])
@@ -114,8 +127,8 @@ def test_experiments_asked_for_change_no_segment() -> None:
 
 def test_each_seed_is_a_recipe_and_all_share_the_classifier() -> None:
     found = study(seeds=[0, 3])
-    instances = [name for name in found.recipes if "R50_GN" in name and "keypoints" not in name]
-    assert instances == [
+    named = {run.recipe.name for run in found.needed_runs(["fig1"])}
+    assert [name for name in found.recipes if name in named or name == "classification-R50_GN"] == [
         "coco-R50_GN-random-seed0",
         "coco-R50_GN-random-seed3",
         "coco-R50_GN-pretrained-seed0",
@@ -166,7 +179,7 @@ def test_numbers_change_the_scale_in_depth_and_nothing_beside() -> None:
 )
 def test_number_reaches_every_detection_recipe_and_no_classifier(name: str, value: Any) -> None:
     found = study(numbers={"detection": {name: value}})
-    detectors = [recipe for recipe in found.recipes.values() if recipe.task == "detection"]
+    detectors = [run.recipe for run in found.needed_runs(["fig1", "fig3", "fig4", "fig6"])]
     assert {getattr(recipe, name) for recipe in detectors} == {value}
     classifier = "classification-R50_GN"
     assert found.recipes[classifier] == study().recipes[classifier]
@@ -178,11 +191,15 @@ def test_results_folder_has_one_spelling() -> None:
 
 def test_summary_counts_the_asked_runs_once() -> None:
     found = study(experiments=["fig2", "table1"])
-    assert len({run.name for run in asked_runs(found)}) == len(asked_runs(found)) == 10
+    assert (
+        len({run.name for run in found.needed_runs(found.config.experiments)})
+        == len(found.needed_runs(found.config.experiments))
+        == 10
+    )
     told = summary(found)
     assert told["iterations"] == {
-        "planned": iterations_planned(found.runs_of["table1"]),
-        "without_sharing": iterations_without_sharing(found.runs_of["table1"]),
+        "planned": iterations_planned(found.needed_runs(["table1"])),
+        "without_sharing": iterations_without_sharing(found.needed_runs(["table1"])),
     }
     assert [experiment["name"] for experiment in told["experiments"]] == ["fig2", "table1"]
     assert told["schedules"]["6x"]["iterations"] == found.schedules["6x"].iterations

@@ -1,15 +1,17 @@
-"""Published values as data, and Tables 1 and 2: numbers, differences, the best schedule, sources."""
+"""Published values as data, and the tables: numbers, differences, the best schedule, peaks, sources."""
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.tables import table1, table2
-from workflow_scripts.tables.layout import grid, latex, markdown
-from workflow_scripts.tables.published import of_experiment, read_published, read_published_counts
+from workflow_scripts.tables import table1, table2, table3, text
+from workflow_scripts.tables.layout import LAYOUTS, Grid, latex, markdown
+from workflow_scripts.tables.layout import grid as grid_of
+from workflow_scripts.tables.published import of_experiment, of_paper, read_published, read_published_counts
 from workflow_scripts.tables.results import read_results
 from workflow_scripts.tables.tidy import EVALUATION_COLUMNS, schedule_order
 
@@ -20,6 +22,7 @@ ENDS = {
     ("pretrained", "2x"): 40.0,
     ("pretrained", "3x"): 39.0,
 }
+COMMON = {"train_set": "coco", "subset": "all", "setting": "baseline"}
 METRICS = {("bbox", "AP"): 0.0, ("bbox", "AP50"): 20.0, ("bbox", "AP75"): 4.0, ("segm", "AP"): -5.0}
 
 
@@ -32,11 +35,46 @@ def evaluations(seeds: tuple[int, ...] = (0,), ends: dict[tuple[str, str], float
             stop = int(schedule[:-1]) * 90
             for iteration, loss in ((stop - 60, 10.0), (stop, 0.0)):
                 for (iou_type, metric), offset in METRICS.items():
-                    keys = (f"{recipe}/{schedule}", recipe, "R50 GN", initialisation, schedule, str(seed))
+                    what = ("coco", "all", "baseline", "R50 GN", initialisation, schedule, str(seed))
+                    keys = (f"{recipe}/{schedule}", recipe, *what)
                     number = (iou_type, metric, end + seed + offset - loss)
                     source = f"results/{recipe}/{schedule}/{iteration}.json"
                     rows.append((*keys, f"tail-{stop}", "tail", iteration, *number, source))
     return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
+
+
+def run(
+    model: str,
+    initialisation: str,
+    values: dict[int, float],
+    schedule: str = "6x",
+    seed: str = "0",
+    **what: str,
+) -> pd.DataFrame:
+    """Evaluations of one run by iteration; a metric is its offset above the iteration's value."""
+    train_set, subset, setting = (COMMON | what).values()
+    recipe = f"{train_set}-{subset}-{model}-{initialisation}-{setting.removesuffix(' + test aug')}-seed{seed}"
+    labels = (
+        f"{recipe}/{schedule}",
+        recipe,
+        train_set,
+        subset,
+        setting,
+        model,
+        initialisation,
+        schedule,
+        seed,
+    )
+    rows = [
+        (*labels, "tail", "tail", iteration, *name, value + offset, f"results/{recipe}/{iteration}.json")
+        for iteration, value in values.items()
+        for name, offset in METRICS.items()
+    ]
+    return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
+
+
+def grid(results: pd.DataFrame, name: str = "table1") -> Grid:
+    return grid_of(results, LAYOUTS[name])
 
 
 @pytest.fixture(scope="module")
@@ -44,33 +82,44 @@ def published() -> pd.DataFrame:
     return read_published(PUBLISHED)
 
 
-def row(results: pd.DataFrame, *cell: str) -> pd.Series:
+def row(results: pd.DataFrame, *cell: str, **more: str) -> pd.Series:
     names = ["model", "initialisation", "schedule", "iou_type", "metric"][: len(cell)]
-    found = results[(results[names] == list(cell)).all(axis=1)]
+    names += more
+    found = results[(results[names] == [*cell, *more.values()]).all(axis=1)]
     assert len(found) == 1
     return found.iloc[0]
 
 
-def test_published_values_are_the_papers(published: pd.DataFrame) -> None:
-    paper = published[published["publisher"] == "paper"]
+PAPER = {
+    "table1": "36.8 39.5 40.6 40.7 41.3 40.3 40.8 40.9 40.9 41.1 38.2 41.0 41.8 42.2 42.7 41.8 42.3 42.3 41.9 42.2",
+    "table2": "41.3 61.8 45.6 36.6 59.0 38.9 41.1 61.7 44.6 36.4 58.5 38.7"
+    " 42.7 62.9 47.0 37.6 59.9 39.7 42.3 62.6 46.2 37.2 59.7 39.7",
+    "table3": "45.0 65.7 49.3 39.5 62.5 42.1 46.4 67.1 51.1 40.5 63.9 43.4"
+    " 48.6 66.8 52.9 41.4 64.2 44.6 50.9 68.7 55.4 43.2 66.1 46.8 50.3 42.5",
+    "fig5": "41.6 40.9 42.5 41.9",
+    "fig6": "65.6 65.5",
+    "fig7": "36.3 36.3 26.0 25.9",
+    "fig8": "9.9 3.5 5.4",
+    "images_3500": "16.0 9.3",
+    "vgg16": "35.6 35.2",
+    "voc": "82.7 77.6",
+}
 
-    assert of_experiment(published, "table1")["value"].agg(["size", "sum"]).round(1).tolist() == [20, 819.3]
-    assert set(paper["experiment"]) >= {
-        "table1",
-        "table2",
-        "table3",
-        "fig5",
-        "fig6",
-        "fig7",
-        "fig8",
-        "voc",
-        "vgg16",
-    }
+
+@pytest.mark.parametrize(("experiment", "values"), PAPER.items())
+def test_every_number_of_the_paper_is_there(published: pd.DataFrame, experiment: str, values: str) -> None:
+    assert of_experiment(published, experiment)["value"].tolist() == list(map(float, values.split()))
+
+
+def test_published_values_are_the_papers(published: pd.DataFrame) -> None:
+    assert set(of_paper(published)["experiment"]) == set(PAPER)
     assert set(published["publisher"]) == {"paper", "Detectron", "detectron2", "MMDetection"}
     voc = of_experiment(published, "voc").set_index("initialisation")
     assert voc["value"].to_dict() == {"pretrained": 82.7, "random": 77.6}
     assert voc["iterations"].to_dict() == {"pretrained": 18_000, "random": 144_000}
     assert (of_experiment(published, "table1")["tolerance"] == 0.5).all()
+    peaks = published[published["point"] == "peak"]
+    assert set(peaks["experiment"]) == {"images_3500"}
 
 
 def test_published_counts_follow_from_the_text() -> None:
@@ -126,7 +175,7 @@ def test_table1_leaves_cells_empty_and_models_out_where_the_study_has_no_run(pub
     assert pd.isna(missing["value"])
     assert (missing["published"], missing["source"]) == (41.1, "")
     assert table.header == ["2x", "3x", "4x", "5x", "6x"]
-    assert [r.model for r in table.rows] == ["R50 GN"] * 6
+    assert [r.labels[0] for r in table.rows] == ["R50 GN"] * 6
     assert table.rows[0].cells == ["30.0", "41.0", "", "", ""]
     assert table.rows[1].cells == ["36.8", "39.5", "40.6", "40.7", "41.3"]
     assert table.rows[4].cells[:2] == ["−10.0", "+2.0"]
@@ -156,9 +205,9 @@ def test_table2_chooses_each_best_schedule_by_box_ap(published: pd.DataFrame) ->
     assert row(results, "R50 GN", "pretrained", "2x", "segm", "AP")["value"] == 35.0
     difference = row(results, "R50 GN", "difference", "3x − 2x", "bbox", "AP")
     assert (difference["value"], difference["published"]) == (1.0, 0.2)
-    table = grid(results)
+    table = grid(results, "table2")
     assert table.header == ["box AP", "box AP50", "box AP75", "mask AP", "mask AP50", "mask AP75"]
-    assert [r.initialisation for r in table.rows[::2]][:3] == [
+    assert [r.labels[1] for r in table.rows[::2]][:3] == [
         "random init (3x)",
         "w/ pre-train (2x)",
         "random − pre-train (3x − 2x)",
@@ -198,18 +247,124 @@ def test_latex_is_plain_latex(published: pd.DataFrame) -> None:
 def test_evaluations_whose_values_are_all_empty_give_empty_cells(published: pd.DataFrame) -> None:
     empty = evaluations().assign(value=float("nan"))
 
+    for name, make in (("table1", table1.make), ("table2", table2.make)):
+        assert set(grid(make(empty, published, "smoke"), name).rows[0].cells) == {""}
+
+
+def everything() -> pd.DataFrame:
+    """Runs of every table, each from both initialisations."""
+    tables = [evaluations()]
+    for initialisation, value in (("random", 40.0), ("pretrained", 42.0)):
+        for setting in ("train aug", "cascade + train aug", "cascade + train aug + test aug"):
+            tables.append(run("X152 GN", initialisation, {540: value}, setting=setting))
+        few = {"subset": "3.5k", "setting": "re-searched hyper-parameters"}
+        curve = {10: value - 30, 20: value - 20, 30: value - 25}
+        tables.append(run("R50 GN", initialisation, curve, f"3.5k-{initialisation}", **few))
+        tables.append(run("R50 GN", initialisation, curve, f"1k-{initialisation}", **few | {"subset": "1k"}))
+    own = {"subset": "1k", "setting": "own grid search"}
+    tables.append(run("R50 GN", "random", {30: 16.0}, "1k-random", **own))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_settings_and_subsets_of_one_model_stay_out_of_tables_1_and_2(published: pd.DataFrame) -> None:
     for make in (table1.make, table2.make):
-        assert set(grid(make(empty, published, "smoke")).rows[0].cells) == {""}
+        pd.testing.assert_frame_equal(
+            make(everything(), published, "paper"), make(evaluations(), published, "paper")
+        )
 
 
-@pytest.mark.parametrize("table", [table1, table2])
-def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: pd.DataFrame, table: type
+def test_table3_is_from_scratch_by_setting(published: pd.DataFrame) -> None:
+    table = grid(table3.make(everything().query("model == 'X152 GN'"), published, "paper"), "table3")
+
+    assert table.stub == ["model", "setting"]
+    assert table.header == ["box AP", "box AP50", "box AP75", "mask AP", "mask AP50", "mask AP75"]
+    assert [r.labels for r in table.rows[::2]] == [
+        ("X152 GN", "train aug"),
+        ("X152 GN", "cascade + train aug"),
+        ("X152 GN", "cascade + train aug + test aug"),
+    ]
+    assert table.rows[0].cells == ["40.0", "60.0", "44.0", "35.0", "", ""]
+    assert table.rows[5].cells == ["50.9", "68.7", "55.4", "43.2", "66.1", "46.8"]
+
+
+def test_a_setting_that_did_not_run_has_empty_cells(published: pd.DataFrame) -> None:
+    one = run("X152 GN", "random", {540: 40.0}, setting="train aug")
+    table = grid(table3.make(one, published, "mini"), "table3")
+
+    assert [r.whose for r in table.rows] == ["ours", "published †"] * 3
+    assert set(table.rows[2].cells) == {""}
+    assert table.rows[3].cells[0] == "48.6"
+
+
+def test_two_schedules_of_one_setting_are_refused(published: pd.DataFrame) -> None:
+    runs = [run("X152 GN", "random", {540: 40.0}, schedule, setting="train aug") for schedule in ("6x", "9x")]
+
+    with pytest.raises(UserError, match="several schedules of coco, all, X152 GN, train aug, random: 6x, 9x"):
+        table3.make(pd.concat(runs), published, "paper")
+
+
+def test_results_of_the_text_join_the_published_values(published: pd.DataFrame) -> None:
+    results = text.make(everything(), published, "paper")
+    table = grid(results, "text")
+    texts = {(*r.labels, r.whose): r.cells for r in table.rows}
+    few = "R50 GN, 3.5k subset, re-searched hyper-parameters"
+    large = "X152 GN, cascade + train aug + test aug"
+
+    assert table.header == ["random init", "w/ pre-train", "random − pre-train"]
+    assert texts[large, "mask AP", "ours"] == ["35.0", "37.0", "−2.0"]
+    assert texts[large, "box AP", "published"] == ["50.9", "50.3", "+0.6"]
+    assert texts[few, "box AP, peak", "published"] == ["9.3", "16.0", "−6.7"]
+    assert texts["R50 GN, 1k subset, own grid search", "box AP", "ours"] == ["16.0", "", ""]
+    assert texts["R50 GN, 1k subset, own grid search", "box AP", "published"] == ["5.4", "", ""]
+    assert texts["R50 GN, person keypoints", "keypoint AP", "ours"] == ["", "", ""]
+    assert texts["R50 GN, person keypoints", "keypoint AP", "published"] == ["65.6", "65.5", "+0.1"]
+    assert not any("VGG-16" in label or "VOC" in label for label, *_ in texts)
+    missing = row(results, "R50 GN", "random", train_set="keypoints")
+    assert (missing["source"], missing["schedule"]) == ("", "2x")
+
+
+def test_a_peak_is_the_highest_checkpoint_of_each_seed_and_1k_images_are_taken_at_the_end(
+    published: pd.DataFrame,
 ) -> None:
-    evaluations().to_csv(tmp_path / "e.csv", index=False)
+    few = {"subset": "3.5k", "setting": "re-searched hyper-parameters"}
+    second = run("R50 GN", "random", {10: 24.0, 20: 24.0, 30: float("nan")}, "3.5k-random", seed="1", **few)
+    results = text.make(pd.concat([everything(), second]), published, "paper")
+
+    peak = row(results, "R50 GN", "random", subset="3.5k")
+    assert (peak["value"], peak["seeds"], peak["iteration"]) == (22.0, 2, 20)
+    assert [source.rsplit("/", 1)[1] for source in peak["source"].split("; ")] == ["20.json", "10.json"]
+    end = row(results, "R50 GN", "random", subset="1k", setting="re-searched hyper-parameters")
+    assert (end["value"], end["iteration"], end["published"]) == (15.0, 30, 3.5)
+
+
+def test_a_schedule_of_its_own_for_each_initialisation_has_a_difference(published: pd.DataFrame) -> None:
+    runs = [
+        run("VGG-16", "random", {990: 35.0}, "11x", setting="train aug"),
+        run("VGG-16", "pretrained", {810: 36.0}, "9x", setting="train aug"),
+        run("R101 GN", "random", {144: 70.0}, "voc-random", train_set="voc", setting="train aug"),
+        run("R101 GN", "pretrained", {18: 75.0}, "voc-pretrained", train_set="voc", setting="train aug"),
+    ]
+    results = text.make(pd.concat(runs), published, "paper")
+
+    difference = row(results, "VGG-16", "difference")
+    assert (difference["value"], difference["published"], difference["schedule"]) == (-1.0, -0.4, "11x − 9x")
+    voc = row(results, "R101 GN", "difference")
+    assert (voc["metric"], voc["value"], voc["published"]) == ("AP50", -5.0, -5.1)
+    assert grid(results, "text").rows[-1].labels == ("R101 GN, PASCAL VOC, train aug", "box AP50")
+
+
+@pytest.mark.parametrize("table", [table1, table2, table3, text])
+def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: pd.DataFrame, table: ModuleType
+) -> None:
+    name = table.__name__.rpartition(".")[2]
+    rows = everything()
+    if table is table3:
+        rows = rows[rows["model"] == "X152 GN"]
+    rows.to_csv(tmp_path / "e.csv", index=False)
     written = []
-    for name in ("first", "second"):
-        outputs = {kind: tmp_path / f"{name}.{kind}" for kind in ("csv", "markdown", "latex")}
+    for copy in ("first", "second"):
+        outputs = {kind: tmp_path / f"{copy}.{kind}" for kind in ("csv", "markdown", "latex")}
         line = ["table", "--table", tmp_path / "e.csv", "--published", PUBLISHED, "--scale", "mini"]
         for kind, path in outputs.items():
             line += [f"--{kind}", path]
@@ -219,7 +374,7 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
 
     assert written[0] == written[1]
     back = read_results(tmp_path / "first.csv")
-    assert grid(back) == grid(table.make(evaluations(), published, "mini"))
+    assert grid(back, name) == grid(table.make(rows, published, "mini"), name)
 
 
 def test_schedules_are_ordered_by_length() -> None:

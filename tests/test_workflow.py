@@ -14,6 +14,7 @@ from tests.checkout import (
     Checkout,
     Jobs,
     drawn,
+    ends,
     metrics,
     states,
     trained,
@@ -28,14 +29,18 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def test_everything_trains_each_segment_once(fresh: Checkout) -> None:
+    """All that does not depend on what a search will choose."""
     study, jobs = fresh.study(), fresh.jobs()
     assert trained(jobs) == states(study.segments.values())
-    assert jobs["evaluate"] == metrics(study.segments.values())
+    assert jobs["evaluate"] == fresh.evaluated()
+    assert jobs["search"] == {
+        f"search/{name}.json" for name in ("10k-R50_GN-pretrained", "1k-R50_GN-pretrained")
+    }
 
 
 def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> None:
     study = fresh.study()
-    segments = [segment for run in study.runs_of["fig1"] for segment in run.segments]
+    segments = [segment for run in study.needed_runs(["fig1"]) for segment in run.segments]
     classifiers = [segment for segment in study.segments.values() if segment.stage == "cosine"]
     jobs = fresh.jobs("fig1")
     assert trained(jobs) == states([*segments, *classifiers])
@@ -45,19 +50,15 @@ def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> No
 
 
 def test_table1_alone_evaluates_only_the_ends(fresh: Checkout) -> None:
-    ends = {
-        f"evaluation/{run.recipe.name}/{run.segments[-1].name}/{run.schedule.iterations}/metrics.json"
-        for run in fresh.study().runs_of["table1"]
-    }
     jobs = fresh.jobs("table1")
-    assert jobs["evaluate"] == ends
+    assert jobs["evaluate"] == ends(fresh.study().needed_runs(["table1"]))
     assert jobs["table"] == typeset("table1")
     assert not jobs.keys() & {"figure", "report", "subsets", "counts", "run_training"}
 
 
 def test_fig2_alone_counts_its_runs_and_evaluates_nothing(fresh: Checkout) -> None:
     study = fresh.study()
-    segments = [segment for run in study.runs_of["fig2"] for segment in run.segments]
+    segments = [segment for run in study.needed_runs(["fig2"]) for segment in run.segments]
     classifiers = [segment for segment in study.segments.values() if segment.stage == "cosine"]
     jobs = fresh.jobs("fig2")
     assert trained(jobs) == states([*segments, *classifiers])
@@ -67,16 +68,21 @@ def test_fig2_alone_counts_its_runs_and_evaluates_nothing(fresh: Checkout) -> No
 def test_one_experiment_asked_for_is_all_that_the_report_needs(fresh: Checkout) -> None:
     jobs = fresh.jobs(experiments=["table1"], schedules=["2x"])
     segments = [
-        segment for run in fresh.study(schedules=["2x"]).runs_of["table1"] for segment in run.segments
+        segment for run in fresh.study(schedules=["2x"]).needed_runs(["table1"]) for segment in run.segments
     ]
     assert {path for path in trained(jobs) if path.startswith("training/coco")} == states(segments)
     assert "figure" not in jobs
 
 
-def test_paper_on_real_data_draws_no_world(fresh: Checkout, real_data: dict[str, Any]) -> None:
-    jobs = fresh.jobs(scale="paper", datasets=real_data)
+def test_whole_paper_on_real_data_trains_exactly_its_segments(
+    fresh: Checkout, complete_data: dict[str, Any]
+) -> None:
+    whole = [name for name in fresh.study().experiments if "_" not in name]
+    changes = {"scale": "paper", "datasets": complete_data, "experiments": whole}
+    jobs = fresh.jobs(**changes)
     assert "world" not in jobs
-    assert trained(jobs) == states(fresh.study(scale="paper", datasets=real_data).segments.values())
+    assert trained(jobs) == states(fresh.study(**changes).segments.values())
+    assert len(jobs["search"]) == 4
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,7 @@ def test_every_run_has_its_points(finished: Checkout) -> None:
     assert len(found) == len(rows)
     assert found == {
         (run.recipe.name, run.schedule.name, iteration)
-        for run in finished.study().runs_of["fig1"]
+        for run in finished.study().needed_runs(["fig1"])
         for segment in run.segments
         for iteration in segment.evaluations
     }
@@ -162,7 +168,7 @@ def test_touched_file_runs_nothing(finished: Checkout, pattern: str) -> None:
 @pytest.mark.slow
 def test_colour_redraws_the_figures_and_the_report(finished: Checkout) -> None:
     assert finished.jobs(figures={"colours": {"random": "teal"}}) == {
-        "figure": drawn("fig1") | drawn("fig2"),
+        "figure": drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8"),
         "report": {"report.html"},
     }
 
@@ -176,19 +182,18 @@ def test_colour_redraws_the_figures_and_the_report(finished: Checkout) -> None:
 def test_asking_for_more_runs_only_what_is_new(finished: Checkout, changes: dict[str, Any]) -> None:
     before, after = finished.study(), finished.study(**changes)
     segments = [segment for key, segment in after.segments.items() if key not in before.segments]
-    runs = [run for key, run in after.runs.items() if key not in before.runs]
-    folders = {f"runs/{run.recipe.name}/{run.schedule.name}" for run in runs}
     recipes = {f"recipes/{name}.json" for name in after.recipes.keys() - before.recipes.keys()}
     jobs = finished.jobs(**changes)
     assert trained(jobs) == states(segments)
-    assert jobs["evaluate"] == metrics(segments)
-    assert jobs["run_evaluations"] == {
-        f"{folder}/{name}.csv" for folder in folders for name in ("curve", "end")
-    }
+    assert jobs["evaluate"] == finished.evaluated(**changes) - finished.evaluated()
+    made = jobs["run_evaluations"] | jobs.get("run_training", set())
+    assert made == finished.run_tables(**changes) - finished.run_tables()
     assert jobs.get("recipe", set()) == recipes
     assert jobs["table"] == typeset("table1") | typeset("table2")
-    assert jobs["figure"] == drawn("fig1"), "Fig. 2 counts neither further schedules nor seeds"
-    assert jobs.keys() - {"train", "detect", "evaluate", "run_evaluations", "recipe"} <= GATHERING
+    little_data = drawn("fig7_right") | drawn("fig8") if "seeds" in changes else set()
+    assert jobs["figure"] == drawn("fig1") | little_data, "Fig. 2 counts neither further schedules nor seeds"
+    along_runs = {"train", "detect", "evaluate", "run_evaluations", "run_training", "recipe"}
+    assert jobs.keys() - along_runs <= GATHERING
 
 
 @pytest.mark.slow
@@ -205,7 +210,7 @@ def test_7x_trains_its_tail_and_the_trunk_that_it_lacks(finished: Checkout) -> N
 @pytest.mark.slow
 def test_asking_for_less_trains_and_evaluates_nothing(finished: Checkout) -> None:
     assert finished.jobs("fig1") == {}
-    assert finished.jobs(experiments=["fig1"]).keys() == {"study", "report"}
+    assert finished.jobs(experiments=["fig1"]).keys() == {"study", "verdicts", "report"}
     assert finished.jobs(schedules=["2x", "6x"]).keys() == GATHERING - {"counts"}
 
 

@@ -1,4 +1,4 @@
-"""The miniature world: what is drawn is valid COCO, and depends on nothing but its settings."""
+"""The miniature world: what is drawn is valid COCO and VOC, and depends on nothing but its settings."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from workflow_scripts.data.world import coco_layout
+from workflow_scripts.data import voc
+from workflow_scripts.data.world import coco_layout, voc_layout
 from workflow_scripts.data.world.__main__ import MARKER, draw_world
 from workflow_scripts.data.world.people import KEYPOINTS, SKELETON
 from workflow_scripts.data.world.scene import draw_scene, generator
@@ -20,6 +21,8 @@ SIZE = 80
 TINY = Settings(
     train_images=12,
     val_images=4,
+    voc_train_images=7,
+    voc_val_images=3,
     classification_images_per_class=2,
     classification_val_images_per_class=1,
 )
@@ -121,12 +124,14 @@ def test_a_seen_keypoint_lies_on_its_person(scenes: list) -> None:
 
 
 def test_a_small_world_is_the_beginning_of_a_larger_one(world: tuple[Path, dict], tmp_path: Path) -> None:
-    fewer = TINY.model_copy(update={"train_images": 5, "val_images": 2, "classification_images_per_class": 1})
+    counts = {"train_images": 5, "val_images": 2, "voc_train_images": 4, "voc_val_images": 1}
+    fewer = TINY.model_copy(update={**counts, "classification_images_per_class": 1})
     draw_world(fewer, tmp_path)
     large = _files(world[0])
-    pictures = {name: content for name, content in _files(tmp_path).items() if name.endswith(".jpg")}
-    assert len(pictures) == 5 + 2 + 2 * len(CLASS_NAMES)
-    assert all(large[name] == content for name, content in pictures.items())
+    files = _files(tmp_path)
+    assert sum(name.endswith(".jpg") for name in files) == sum(counts.values()) + 2 * len(CLASS_NAMES)
+    assert sum(name.endswith(".xml") for name in files) == 4 + 1
+    assert all(large[name] == files[name] for name in files if name.endswith((".jpg", ".xml")))
     for name in ("instances_train", "person_keypoints_train", "instances_val", "person_keypoints_val"):
         small_file, large_file = (
             json.loads((folder / "coco" / "annotations" / f"{name}.json").read_text())
@@ -157,6 +162,44 @@ def test_classification_folders(world: tuple[Path, dict]) -> None:
     assert len(CLASS_NAMES) >= 24
 
 
+def test_voc_folders(world: tuple[Path, dict]) -> None:
+    listed = []
+    for folder, split, count in (("VOC2007", "trainval", 4), ("VOC2012", "train", 3), ("VOC2012", "val", 3)):
+        images = voc.read(world[0] / "voc" / folder, split)
+        assert len(images) == count
+        listed += [image.path for image in images]
+        for image in images:
+            with Image.open(image.path) as picture:
+                assert picture.size == (image.width, image.height) == (SIZE, SIZE)
+    assert sorted(listed) == sorted(map(str, (world[0] / "voc").rglob("*.jpg")))
+
+
+def test_voc_scenes_hold_fewer_things_and_some_are_difficult() -> None:
+    drawn = [
+        draw_scene(
+            generator(0, "voc_2012_val", number), SIZE, voc_layout.THINGS, voc_layout.VOC_CATEGORIES, 0
+        )
+        for number in range(150)
+    ]
+    objects = [voc_layout.objects(scene.instances) for scene in drawn]
+    assert max(map(len, objects)) == 3
+    assert not any(instance.crowd for scene in drawn for instance in scene.instances)
+    assert {found.name for several in objects for found in several} == {
+        c.name for c in voc_layout.VOC_CATEGORIES
+    }
+    difficult = [found.difficult for several in objects for found in several]
+    assert 0.05 < sum(difficult) / len(difficult) < 0.3
+    for found in (found for several in objects for found in several):
+        assert found.truncated == (1 in found.box[:2] or SIZE in found.box[2:])
+
+
+def test_the_manifest_covers_the_voc_annotations(world: tuple[Path, dict], tmp_path: Path) -> None:
+    manifest = draw_world(TINY.model_copy(update={"voc_val_images": 2}), tmp_path)
+    assert manifest["annotations"] == world[1]["annotations"]
+    assert manifest["voc_annotations_sha256"] != world[1]["voc_annotations_sha256"]
+    assert manifest["images_sha256"] != world[1]["images_sha256"]
+
+
 def test_an_earlier_world_is_replaced_but_nothing_else_is(world: tuple[Path, dict], tmp_path: Path) -> None:
     smallest = TINY.model_copy(
         update={"train_images": 1, "val_images": 1, "classification_images_per_class": 1}
@@ -164,7 +207,7 @@ def test_an_earlier_world_is_replaced_but_nothing_else_is(world: tuple[Path, dic
     draw_world(TINY, tmp_path)
     draw_world(smallest, tmp_path)
     assert len(list((tmp_path / "coco" / "train").iterdir())) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["classification", "coco"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classification", "coco", "voc"]
     (tmp_path / "coco" / MARKER).unlink()
     with pytest.raises(UserError, match="was not drawn by this command"):
         draw_world(smallest, tmp_path)
@@ -177,6 +220,7 @@ def test_an_earlier_world_is_replaced_but_nothing_else_is(world: tuple[Path, dic
         ('{"train_images": "many"}', "train_images"),
         ('{"train_images": 2.0}', "train_images"),
         ('{"val_images": 0}', "val_images"),
+        ('{"voc_train_images": 1}', "voc_train_images"),
         ('{"image_size": -80}', "image_size"),
         ('{"seed": -1}', "seed"),
         ('{"seed": 0, "val_images": 0, "train_images": true}', "val_images.*|train_images"),

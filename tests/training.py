@@ -46,6 +46,8 @@ def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
         image_size=48,
         train_images=14,
         val_images=4,
+        voc_train_images=2,
+        voc_val_images=1,
         classification_image_size=32,
         classification_images_per_class=1,
         classification_val_images_per_class=1,
@@ -57,7 +59,7 @@ def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
 def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: object) -> Recipe:
     """The smoke scale's recipe on pictures of two sizes, so that augmentation draws something to draw."""
     study = compile_study({"scale": "smoke", "experiments": [experiment]})
-    recipe = study.runs_of[experiment][0].recipe
+    recipe = study.needed_runs([experiment])[0].recipe
     if task == "classification":
         recipe = study.recipes["classification-R50_GN"]
     sides = {"image_sides": (40, 48), "longest_side": 64} if task == "detection" else {}
@@ -72,7 +74,7 @@ def segment(start: int, stop: int, drops: tuple[int, ...] = (), evaluations: tup
         start=start,
         stop=stop,
         decay=Decay(kind="steps", drops=drops),
-        parent=f"trunk-0-{start}" if start else None,
+        parent=("tiny", f"trunk-0-{start}") if start else None,
         evaluations=evaluations,
     )
 

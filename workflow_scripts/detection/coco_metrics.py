@@ -8,7 +8,7 @@ evaluated as there: boxes and keypoints with the area of the detected box, masks
 
 import contextlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -105,16 +105,23 @@ def evaluate(
     and when a detection is of an image or category that `annotations` lacks.
     """
     truths = coco.read(annotations)
-    engine_truths = hotcoco.COCO(annotations)
     metrics: dict[IouType, dict[str, Any]] = {}
-    for iou_type in iou_types:
-        _require_truths(truths, iou_type)
-        found = _read_detections(detections, iou_type, truths)
-        evaluation = hotcoco.COCOeval(engine_truths, engine_truths.load_res(found), iou_type)
+    for iou_type, evaluation in evaluations(truths, detections, iou_types):
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.run()
         metrics[iou_type] = _metrics(evaluation, iou_type, truths.categories)
     return metrics
+
+
+def evaluations(
+    truths: coco.AnnotationFile, detections: Path, iou_types: Sequence[IouType]
+) -> Iterator[tuple[IouType, hotcoco.COCOeval]]:
+    """hotcoco's evaluation of each IoU type, loaded and not yet run. Raises `UserError` as `evaluate` does."""
+    engine_truths = hotcoco.COCO(truths.path)
+    for iou_type in iou_types:
+        _require_truths(truths, iou_type)
+        found = read_detections(detections, iou_type, truths)
+        yield iou_type, hotcoco.COCOeval(engine_truths, engine_truths.load_res(found), iou_type)
 
 
 def _metrics(
@@ -149,8 +156,11 @@ def _require_truths(truths: coco.AnnotationFile, iou_type: IouType) -> None:
     coco.decode_each(truths.sections.annotations, TRUTH[iou_type], f"{truths.path}: {iou_type}: annotations")
 
 
-def _read_detections(path: Path, iou_type: IouType, truths: coco.AnnotationFile) -> list[dict[str, Any]]:
-    """The detections, each with the fields that `iou_type` compares and no other."""
+def read_detections(path: Path, iou_type: IouType, truths: coco.AnnotationFile) -> list[dict[str, Any]]:
+    """The detections, each with the fields that `iou_type` compares and no other.
+
+    Raises `UserError` on a missing or malformed file, and on an image or category that `truths` lacks.
+    """
     try:
         found: list[dict[str, Any]] = msgspec.json.decode(path.read_bytes(), type=DETECTIONS[iou_type])
     except FileNotFoundError:

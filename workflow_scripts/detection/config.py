@@ -1,12 +1,19 @@
 """A recipe as detectron2's configuration."""
 
-from detectron2.config import CfgNode, get_cfg
+from pathlib import Path
+from typing import TypeVar
 
+from detectron2.config import CfgNode, get_cfg
+from pydantic import BaseModel, ValidationError
+
+from workflow_scripts.detection.vgg import FEATURE, add_vgg_config
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.recipes import Recipe
 
 RGB_MEAN = [123.675, 116.28, 103.53]
 RGB_STD = [58.395, 57.12, 57.375]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> CfgNode:
@@ -15,21 +22,33 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
     Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
     recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen. Keypoint R-CNN is the
     same with detectron2's keypoint head, which has no norm, and its `COCO-Keypoints/Base-Keypoint-RCNN-FPN.yaml`.
+    Cascade R-CNN is detectron2's `Misc/cascade_mask_rcnn_R_50_FPN_3x.yaml`: three box heads, at IoU 0.5, 0.6 and 0.7;
+    the mask head learns from the sampled proposals and, in inference, sees the last stage's boxes.
+    VGG-16 has no FPN: `detection/vgg.py`.
 
     Raises:
         UserError: the recipe overrides a key that detectron2 does not have, or with a wrong type.
     """
     config = get_cfg()
+    add_vgg_config(config)
     config.SEED = recipe.seed
     config.MODEL.DEVICE = device
     _normalise(config, detectron2_norm(recipe.norm, device))
-    _fpn(config)
+    _heads(config)
+    if recipe.backbone == "VGG-16":
+        _vgg(config)
+    else:
+        _fpn(config)
     config.MODEL.ROI_HEADS.NUM_CLASSES = num_classes
-    config.MODEL.MASK_ON = recipe.detector == "mask_rcnn"
+    config.MODEL.MASK_ON = recipe.detector in ("mask_rcnn", "cascade_mask_rcnn")
     config.MODEL.KEYPOINT_ON = recipe.detector == "keypoint_rcnn"
     if config.MODEL.KEYPOINT_ON:
         config.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5
         config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500
+    if recipe.detector == "cascade_mask_rcnn":
+        config.MODEL.ROI_HEADS.NAME = "CascadeROIHeads"
+        config.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = True
+        config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 2000
     _input(config, recipe)
     for name, value in recipe.detectron2.items():
         _override(config, name, value, recipe.name)
@@ -45,6 +64,33 @@ def detectron2_norm(norm: str, device: str) -> str:
     return "naiveSyncBN_N" if norm == "SyncBN" and device == "cpu" else norm
 
 
+def read_recipe(path: Path) -> Recipe:
+    """A recipe.json.
+
+    Raises:
+        UserError: it cannot be read, or is no recipe.
+    """
+    try:
+        return validated(Recipe, path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: expected a recipe, cannot be read ({error.strerror})") from None
+
+
+def validated(model: type[M], content: str | bytes, where: str) -> M:
+    """JSON as one of the study's models.
+
+    Raises:
+        UserError: naming each field at fault and what is expected there.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in error.errors()]
+        raise UserError(
+            f"{where}: found no {model.__name__.lower()}: {'; '.join(problems)}; give it as the workflow writes it"
+        ) from None
+
+
 def _normalise(config: CfgNode, norm: str) -> None:
     model = config.MODEL
     model.BACKBONE.FREEZE_AT = 0
@@ -56,8 +102,6 @@ def _normalise(config: CfgNode, norm: str) -> None:
 def _fpn(config: CfgNode) -> None:
     model = config.MODEL
     levels = ["res2", "res3", "res4", "res5"]
-    model.META_ARCHITECTURE = "GeneralizedRCNN"
-    model.WEIGHTS = ""
     model.BACKBONE.NAME = "build_resnet_fpn_backbone"
     model.RESNETS.OUT_FEATURES = levels
     model.FPN.IN_FEATURES = levels
@@ -65,10 +109,29 @@ def _fpn(config: CfgNode) -> None:
     model.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
     model.RPN.PRE_NMS_TOPK_TRAIN, model.RPN.POST_NMS_TOPK_TRAIN = 2000, 1000
     model.RPN.PRE_NMS_TOPK_TEST, model.RPN.POST_NMS_TOPK_TEST = 1000, 1000
-    model.ROI_HEADS.NAME = "StandardROIHeads"
     model.ROI_HEADS.IN_FEATURES = ["p2", "p3", "p4", "p5"]
     model.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"
     model.ROI_BOX_HEAD.NUM_CONV, model.ROI_BOX_HEAD.NUM_FC = 4, 1
+
+
+def _vgg(config: CfgNode) -> None:
+    """One feature map of stride 16; where the paper is silent, detectron2's anchors and RPN for one map (C4)."""
+    model = config.MODEL
+    model.BACKBONE.NAME = "build_vgg_backbone"
+    model.ANCHOR_GENERATOR.SIZES = [[32, 64, 128, 256, 512]]
+    model.RPN.IN_FEATURES = [FEATURE]
+    model.RPN.PRE_NMS_TOPK_TRAIN, model.RPN.POST_NMS_TOPK_TRAIN = 12000, 2000
+    model.RPN.PRE_NMS_TOPK_TEST, model.RPN.POST_NMS_TOPK_TEST = 6000, 1000
+    model.ROI_HEADS.IN_FEATURES = [FEATURE]
+    model.ROI_BOX_HEAD.NAME = "VGGHead"
+    model.ROI_BOX_HEAD.FC_DIM = 4096
+
+
+def _heads(config: CfgNode) -> None:
+    model = config.MODEL
+    model.META_ARCHITECTURE = "GeneralizedRCNN"
+    model.WEIGHTS = ""
+    model.ROI_HEADS.NAME = "StandardROIHeads"
     model.ROI_BOX_HEAD.POOLER_RESOLUTION = 7
     model.ROI_MASK_HEAD.NAME = "MaskRCNNConvUpsampleHead"
     model.ROI_MASK_HEAD.NUM_CONV = 4

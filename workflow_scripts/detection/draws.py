@@ -39,23 +39,15 @@ def seed_everything(number: int) -> None:
     seed_torch(number)
 
 
-class SampledCounts:
-    """How many proposals the RoI heads sampled in this process, and how many of them are foreground."""
-
-    def __init__(self) -> None:
-        self.proposals = 0
-        self.foreground = 0
-
-
 class DrawsPerImage:
-    """Makes a detector's anchor and proposal sampling draw by image, and counts what was sampled.
+    """Makes a detector's anchor and proposal sampling draw by image.
 
-    Call `begin` before each forward pass; detectron2 samples the images of a batch in order.
+    Call `begin` before each forward pass; detectron2 samples the images of a batch in order. The later stages of a
+    cascade draw nothing: they take every box of the stage before.
     """
 
     def __init__(self, model: nn.Module, seed: int) -> None:
         self.seed = seed
-        self.sampled = SampledCounts()
         self._iteration = 0
         self._position = {"anchors": 0, "proposals": 0}
         generator: Any = getattr(model, "proposal_generator", None)
@@ -63,14 +55,12 @@ class DrawsPerImage:
         if generator is not None:
             generator._subsample_labels = self._per_image("anchors", generator._subsample_labels)
         if heads is not None:
-            self._num_classes = heads.num_classes
-            heads._sample_proposals = self._counted(self._per_image("proposals", heads._sample_proposals))
+            heads._sample_proposals = self._per_image("proposals", heads._sample_proposals)
 
     def begin(self, iteration: int, first_position: int) -> None:
         """The next forward pass is this iteration's, on images from `first_position` of the global batch on."""
         self._iteration = iteration
         self._position = dict.fromkeys(self._position, first_position)
-        self.sampled = SampledCounts()
 
     def _per_image(self, what: str, sample: Callable[..., Any]) -> Callable[..., Any]:
         def seeded(*args: Any) -> Any:
@@ -79,12 +69,3 @@ class DrawsPerImage:
             return sample(*args)
 
         return seeded
-
-    def _counted(self, sample: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any) -> Any:
-            indices, classes = sample(*args)
-            self.sampled.proposals += len(classes)
-            self.sampled.foreground += int((classes < self._num_classes).sum())
-            return indices, classes
-
-        return counted

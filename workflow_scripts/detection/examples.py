@@ -55,11 +55,15 @@ class Examples(Dataset):
 def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examples:
     """Images of a COCO annotation file that hold an object, scaled and flipped as the recipe says.
 
+    Boxes are enough for a detector without masks.
+
     Raises:
-        UserError: no image holds an object.
+        UserError: no image holds an object, or the detector learns masks and an object has no polygons.
     """
     records, classes = coco_records(annotations, images)
     config = detectron2_config(recipe, len(classes))
+    if config.MODEL.MASK_ON:
+        _require_polygons(annotations, records)
     kept = filter_images_with_only_crowd_annotations(records)
     if config.MODEL.KEYPOINT_ON:
         kept = filter_images_with_few_keypoints(kept, config.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE)
@@ -82,6 +86,17 @@ def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examp
     return Examples(kept, classes, mapper, recipe.seed)
 
 
+def _require_polygons(annotations: Path, records: Sequence[Example]) -> None:
+    for record in records:
+        for annotation in record["annotations"]:
+            if not annotation.get("iscrowd", 0) and not isinstance(annotation.get("segmentation"), list):
+                found = "a run-length code" if "segmentation" in annotation else "no segmentation"
+                raise UserError(
+                    f"{annotations}: annotation id {annotation['id']} of image id {record['image_id']} has {found}; "
+                    "expected polygons, for the detector learns masks. Convert it, or train a detector of boxes alone"
+                )
+
+
 def _hflip_indices(name: str) -> np.ndarray:
     """COCO's person keypoints in the order in which a mirrored person shows them."""
     metadata = MetadataCatalog.get(name)
@@ -92,7 +107,7 @@ def _hflip_indices(name: str) -> np.ndarray:
 def coco_records(annotations: Path, images: Path) -> tuple[list[Example], list[str]]:
     """detectron2's dataset dicts of a COCO annotation file, and its class names in order of category id."""
     name = str(annotations)
-    records = load_coco_json(name, str(images), name)
+    records = load_coco_json(name, str(images), name, extra_annotation_keys=["id"])
     for record in records:
         for annotation in record["annotations"]:
             # The mapper copies each record it is given: an array copies many times as fast as a list of floats.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.detection.draws import DrawsPerImage
 from workflow_scripts.detection.examples import Example
-from workflow_scripts.detection.processes import Processes, summed, weighted
+from workflow_scripts.detection.processes import Processes, SampleCounts, summed, weighted
 
 
 class NonFiniteLoss(Exception):
@@ -85,6 +85,7 @@ class Loop:
     batches: Iterable[Sequence[Example]]
     rate: Callable[[int], float]
     draws: DrawsPerImage
+    counts: SampleCounts
     batch: int
     processes: Processes
     log_period: int
@@ -106,7 +107,7 @@ class Loop:
             rate = self.rate(iteration)
             try:
                 losses = self._step(batch, rate)
-            except FloatingPointError as error:  # detectron2's word for proposals that are not numbers
+            except FloatingPointError as error:  # of boxes that are not numbers, in all processes together
                 window.check(iteration, self.processes)
                 raise NonFiniteLoss(_stopped(iteration, str(error), rate)) from None
             window.add(losses, rate, batch)
@@ -122,7 +123,7 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with EventStorage():  # detectron2's losses put scalars there; what is reported is in `Window`
-            losses = weighted(self.model(batch), self.draws.sampled, self.processes)
+            losses = weighted(self.model(batch), self.counts.of, self.processes)
         self.optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         self.optimizer.step()

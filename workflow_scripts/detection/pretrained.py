@@ -9,22 +9,24 @@ import json
 import re
 import shutil
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow_scripts.detection.config import RGB_STD
 from workflow_scripts.detection.examples import centre_crop, folder_records
 from workflow_scripts.detection.models import Classifier, backbone_weights, build
+from workflow_scripts.detection.processes import evaluation_device
 from workflow_scripts.detection.state import load_state, save_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256, write_atomically, write_json
 from workflow_scripts.study.config import PublishedWeights
 from workflow_scripts.study.recipes import Recipe
 
-TORCHVISION = (
-    (r"^(?:module\.|backbone\.)?", ""),
+RESNET = (
     (r"^(conv1|bn1|gn1)\.", r"stem.\1."),
     (r"^layer(\d)\.", lambda match: f"res{int(match[1]) + 1}."),
     (r"\.downsample\.0\.", ".shortcut."),
@@ -33,14 +35,30 @@ TORCHVISION = (
 )
 """torchvision's names of a ResNet's weights as detectron2's, in order."""
 
+VGG_16 = {
+    **{
+        f"features.{index}": f"conv{stage}_{number}"
+        for stage, indices in enumerate([(0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)], 1)
+        for number, index in enumerate(indices, 1)
+    },
+    "classifier.0": "fc6",
+    "classifier.3": "fc7",
+}
+"""torchvision's names of VGG-16's layers as `detection/vgg.py`'s."""
 
-def torchvision_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A torchvision-style ResNet's weights (no classifier layer), named as in detectron2's ResNet."""
+CLASSIFIER_LAYERS = ("fc", "head", "classifier.6")
+FIRST_CONVOLUTIONS = ("stem.conv1.weight", "conv1_1.weight")
+
+
+def torchvision_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A torchvision-style ResNet's or VGG-16's weights without the last, linear layer, named as our models do."""
     renamed: dict[str, Tensor] = {}
     for name, value in weights.items():
-        if name.split(".")[-2:-1] in (["fc"], ["head"]):
+        layer, _, kind = re.sub(r"^(?:module\.|backbone\.)?", "", name).rpartition(".")
+        if layer in CLASSIFIER_LAYERS:
             continue
-        for pattern, replacement in TORCHVISION:
+        name = f"{VGG_16.get(layer, layer)}.{kind}"
+        for pattern, replacement in RESNET:
             name = re.sub(pattern, replacement, name)
         renamed[name] = value
     return renamed
@@ -52,10 +70,10 @@ def bgr_to_rgb(first_convolution: Tensor) -> Tensor:
 
 
 def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]:
-    """Published weights as detectron2's ResNet names them, for RGB input. No pickle is executed.
+    """Published weights as detectron2's ResNet or our VGG-16 names them, for RGB input. No pickle is executed.
 
     Raises:
-        UserError: another hash than expected, or a file that holds more than tensors.
+        UserError: another hash than expected, or a file that holds anything but named tensors.
     """
     found = sha256(path)
     if found != published.sha256:
@@ -63,26 +81,43 @@ def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]
             f"{published.source}: found SHA-256 {found}, expected {published.sha256}; another file stands there: "
             "correct pretraining.fetch in config.yaml, or do not use it"
         )
-    weights = _tensors(path)
-    renamed = torchvision_names(weights) if published.layout == "torchvision" else weights
-    if published.colours == "bgr" and "stem.conv1.weight" in renamed:
-        renamed["stem.conv1.weight"] = bgr_to_rgb(renamed["stem.conv1.weight"])
-    return renamed
+    weights = _tensors(path, published.source)
+    if published.layout == "torchvision":
+        weights = torchvision_names(weights)
+    if published.colours == "bgr":
+        first = {name: bgr_to_rgb(weights[name]) for name in FIRST_CONVOLUTIONS if name in weights}
+        weights = {**weights, **first}
+    # Frozen and old BatchNorms have no such counter; nothing here reads it.
+    counted = [name.removesuffix("running_mean") for name in weights if name.endswith(".running_mean")]
+    return {**{f"{norm}num_batches_tracked": torch.tensor(0) for norm in counted}, **weights}
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
+def _tensors(path: Path, source: str) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = load_file(path) if _is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on foreign files
         raise UserError(
-            f"{path}: cannot be read as tensors alone ({type(error).__name__}); expected safetensors, or a .pth file "
+            f"{source}: cannot be read as tensors alone ({type(error).__name__}); expected safetensors, or a .pth file "
             "that torch.load reads with weights_only=True"
         ) from None
-    return loaded.get("state_dict", loaded.get("model", loaded))
+    for key in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict):
+        raise UserError(f"{source}: found a {type(loaded).__name__}, expected tensors by name (a state dict)")
+    for name, value in loaded.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise UserError(
+                f"{source}: found a {type(value).__name__} at {name!r}, expected a state dict of tensors alone, or one "
+                "under the name state_dict or model"
+            )
+    return dict(loaded)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Eight bytes of length, then a header in JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def fetch(source: str, path: Path) -> None:
@@ -121,10 +156,16 @@ def accuracy(model: nn.Module, folder: Path, side: int, device: str) -> float:
 
 def _trained(arguments: argparse.Namespace) -> None:
     recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
-    _, classes = folder_records(arguments.val)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = build(recipe, len(classes), device)
     state = load_state(arguments.state)
+    _, classes = folder_records(arguments.val)
+    trained_on = len(state.weights["linear.bias"])
+    if len(classes) != trained_on:
+        raise UserError(
+            f"{arguments.val}: found {len(classes)} classes (folders), expected the {trained_on} that {recipe.name} "
+            "was trained on; the folders of both image sets must have the same names"
+        )
+    device = evaluation_device()
+    model = build(recipe, trained_on, device)
     model.load_state_dict(state.weights)
     top1 = accuracy(model, arguments.val, recipe.image_sides[0], device)
     save_tensors(arguments.backbone, backbone_weights(recipe, state.weights), {"source": recipe.name})
@@ -136,7 +177,7 @@ def _trained(arguments: argparse.Namespace) -> None:
 
 def _fetched(arguments: argparse.Namespace) -> None:
     published = PublishedWeights.model_validate_json(arguments.weights)
-    path = arguments.backbone.with_name(Path(published.source).name)
+    path = arguments.backbone.with_name("fetched")
     fetch(published.source, path)
     try:
         weights = read_published(path, published)

@@ -1,15 +1,17 @@
 """Training processes: one or many (torchrun), with the same global batches and losses either way."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from detectron2.structures import Instances
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from workflow_scripts.detection.draws import SampledCounts
+from workflow_scripts.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class Processes:
 
 @contextmanager
 def training_processes() -> Iterator[Processes]:
-    """Join the process group that torchrun announces in the environment, if any, and leave it at the end."""
+    """Join the process group that torchrun announces in the environment, if any, and leave it at the end.
+
+    Raises:
+        UserError: this machine has GPUs, but none for this process.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
-    device = "cpu"
-    if torch.cuda.is_available():
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        torch.cuda.set_device(device)
+    device = _training_device(int(os.environ.get("LOCAL_RANK", "0")))
     if count == 1:
         yield Processes(rank, count, device)
         return
@@ -43,6 +46,33 @@ def training_processes() -> Iterator[Processes]:
         yield Processes(rank, count, device)
     finally:
         distributed.destroy_process_group()
+
+
+def _training_device(local_rank: int) -> str:
+    if not torch.cuda.is_available():
+        return "cpu"
+    gpus = torch.cuda.device_count()
+    if local_rank >= gpus:
+        raise UserError(
+            f"training process {local_rank + 1} of this machine: found {gpus} GPUs, expected one for each process; "
+            "lower training.processes, or ask for more GPUs"
+        )
+    torch.cuda.set_device(local_rank)
+    return f"cuda:{local_rank}"
+
+
+def evaluation_device() -> str:
+    """The GPU with the most free memory, so that jobs side by side spread over a machine's GPUs; or the CPU."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    gpus = range(torch.cuda.device_count())
+    return f"cuda:{max(gpus, key=lambda gpu: torch.cuda.mem_get_info(gpu)[0])}"
+
+
+def threads_each(processes: int) -> int:
+    """Threads of each training process: an equal share of OMP_NUM_THREADS, the job's, or else of its processors."""
+    threads = os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))
+    return max(1, int(threads) // processes)
 
 
 def wait_for_all(processes: Processes) -> None:
@@ -59,33 +89,101 @@ def synchronised(model: nn.Module, processes: Processes) -> nn.Module:
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
-def loss_weights(sampled: SampledCounts, processes: Processes) -> tuple[float, float]:
-    """Factors for the losses that are means over sampled, and over foreground, proposals.
+class SampleCounts:
+    """Over how many samples of this process each of a detector's losses is a mean, as of its last forward pass.
 
-    detectron2 takes those means in each process. Weighted by this process's share of the proposals, their mean over
-    processes is the mean over the global batch, as in one process.
+    detectron2 divides the box losses by the proposals (of a cascade: by its stage's), the mask loss by the foreground
+    proposals and the keypoint loss by the visible keypoints. All of these come into the heads, which are watched. The
+    RPN's losses are not counted: they are divided by a constant number of anchors per image.
     """
-    if processes.count == 1:
-        return 1.0, 1.0
-    own = torch.tensor([sampled.proposals, sampled.foreground], dtype=torch.float64, device=processes.device)
-    total = own.clone()
-    distributed.all_reduce(total)
-    shares = own * processes.count / total.clamp(min=1)
-    return float(shares[0]), float(shares[1])
+
+    def __init__(self, model: nn.Module) -> None:
+        self.of: dict[str, int] = {}
+        heads: Any = getattr(model, "roi_heads", None)
+        if heads is None:
+            return
+        stages = isinstance(heads.box_predictor, nn.ModuleList)
+        for stage, predictor in enumerate(heads.box_predictor if stages else [heads.box_predictor]):
+            suffix = f"_stage{stage}" if stages else ""
+            self._watch(predictor, len, f"loss_cls{suffix}", f"loss_box_reg{suffix}")
+        if heads.mask_on:
+            self._watch(heads.mask_head, _rows, "loss_mask")
+        if heads.keypoint_on and heads.keypoint_head.loss_normalizer == "visible":
+            self._watch(heads.keypoint_head, _visible_keypoints, "loss_keypoint")
+
+    def _watch(self, head: nn.Module, count: Callable[..., int], *losses: str) -> None:
+        def note(_head: nn.Module, inputs: tuple) -> None:
+            self.of.update(dict.fromkeys(losses, count(*inputs)))
+
+        head.register_forward_pre_hook(note)
 
 
-def weighted(losses: Mapping[str, Tensor], sampled: SampledCounts, processes: Processes) -> dict[str, Tensor]:
-    """The losses of a batch, weighted so that their mean over processes is the loss of the global batch."""
-    if processes.count == 1 or not sampled.proposals:
+def _rows(features: Tensor, _proposals: Sequence[Instances]) -> int:
+    return len(features)
+
+
+def _visible_keypoints(features: Tensor, proposals: Sequence[Instances]) -> int:
+    """As detectron2's `keypoint_rcnn_loss` counts them: visible, and within the proposal, at any resolution."""
+    return sum(
+        int(each.gt_keypoints.to_heatmap(each.proposal_boxes.tensor, features.shape[-1])[1].sum())
+        for each in proposals
+        if len(each)
+    )
+
+
+def weighted(
+    losses: Mapping[str, Tensor], counts: Mapping[str, int], processes: Processes
+) -> dict[str, Tensor]:
+    """The losses of a batch, weighted so that their mean over processes is the loss of the global batch.
+
+    detectron2 takes means over samples in each process: weighted by the process's share of all samples, their mean over
+    processes is the mean over the global batch, as in one process. Every process calls this, whatever it sampled.
+    """
+    if processes.count == 1 or not counts:
         return dict(losses)
-    proposals, foreground = loss_weights(sampled, processes)
-    return {name: value * _weight(name, proposals, foreground) for name, value in losses.items()}
+    own = torch.tensor(list(counts.values()), dtype=torch.float64, device=processes.device)
+    total = summed(own.clone(), processes)
+    shares = (own * processes.count / total.clamp(min=1)).tolist()
+    weights = dict(zip(counts, shares, strict=True))
+    return {name: value * weights.get(name, 1.0) for name, value in losses.items()}
 
 
-def _weight(name: str, proposals: float, foreground: float) -> float:
-    if name.startswith("loss_rpn"):
-        return 1.0  # detectron2 divides these by a constant number of anchors per image
-    return foreground if name in ("loss_mask", "loss_keypoint") else proposals
+def diverge_together(model: nn.Module, processes: Processes) -> None:
+    """Make a forward pass raise FloatingPointError in every process where it does in any.
+
+    detectron2 checks boxes in the middle of a forward pass. A process that left alone would let the others wait for it
+    in the next collective, SyncBN's or the gradients'.
+    """
+    generator: Any = getattr(model, "proposal_generator", None)
+    heads: Any = getattr(model, "roi_heads", None)
+    if generator is not None:
+        generator.predict_proposals = _together(generator.predict_proposals, processes)
+    if hasattr(heads, "_create_proposals_from_boxes"):  # a cascade's next stage
+        create = _refusing_non_finite(heads._create_proposals_from_boxes)
+        heads._create_proposals_from_boxes = _together(create, processes)
+
+
+def _together(function: Callable[..., Any], processes: Processes) -> Callable[..., Any]:
+    def agreed(*args: Any) -> Any:
+        result = failure = None
+        try:
+            result = function(*args)
+        except FloatingPointError as error:
+            failure = error
+        if summed(torch.tensor(int(failure is not None), device=processes.device), processes):
+            raise failure or FloatingPointError("Another process found boxes that contain Inf or NaN.")
+        return result
+
+    return agreed
+
+
+def _refusing_non_finite(create: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> Any:
+        if not all(bool(torch.isfinite(each).all()) for each in boxes):
+            raise FloatingPointError("A stage of the cascade predicted boxes that contain Inf or NaN.")
+        return create(boxes, image_sizes)
+
+    return checked
 
 
 def summed(values: Tensor, processes: Processes) -> Tensor:

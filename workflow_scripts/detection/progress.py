@@ -32,11 +32,14 @@ class Progress:
                 flush=True,
             )
             shutil.rmtree(folder)
+        for leftover in folder.rglob(".*"):  # of a writer that was killed
+            leftover.unlink()
         self.checkpoints = folder / CHECKPOINTS
         self.metrics = folder / METRICS
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        with write_atomically(identity) as temporary:
-            temporary.write_text(training)
+        if not identity.exists():
+            with write_atomically(identity) as temporary:
+                temporary.write_text(training)
 
     def save(self, state: State, lines: Iterable[dict]) -> None:
         """Append the lines of metrics since the last save, then save the state; keep the save before, too."""
@@ -44,7 +47,7 @@ class Progress:
             file.writelines(json.dumps(line) + "\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())
-        save_state(self.folder / f"state-{state.iteration:09d}.safetensors", state)
+        save_state(self._state(state.iteration), state)
         for old in self._saves()[2:]:
             old.unlink()
 
@@ -61,15 +64,17 @@ class Progress:
         """Where the weights after `iteration` iterations are kept for evaluation."""
         return self.checkpoints / f"{iteration}.safetensors"
 
-    def finish(self, state: State, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> str:
-        """Put everything in the segment's outputs, the state last, and remove the folder; returns its digest."""
+    def finish(self, stop: int, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> None:
+        """Put everything in the segment's outputs, last the state saved at `stop`, and remove the folder."""
         if checkpoints_path.exists():
             shutil.rmtree(checkpoints_path)
-        shutil.copytree(self.checkpoints, checkpoints_path, copy_function=os.link)
+        shutil.copytree(self.checkpoints, checkpoints_path, copy_function=_link_or_copy)
         shutil.copyfile(self.metrics, metrics_path)
-        digest = save_state(state_path, state)
+        _link_or_copy(self._state(stop), state_path)
         shutil.rmtree(self.folder)
-        return digest
+
+    def _state(self, iteration: int) -> Path:
+        return self.folder / f"state-{iteration:09d}.safetensors"
 
     def _saves(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"), reverse=True)
@@ -86,3 +91,13 @@ class Progress:
         temporary = self.metrics.with_suffix(".new")
         temporary.write_text("".join(kept))
         temporary.replace(self.metrics)
+
+
+def _link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name; where that cannot be had, on some file systems, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        with write_atomically(target) as temporary:
+            shutil.copyfile(source, temporary)
+    os.utime(target)  # no older than what the job read

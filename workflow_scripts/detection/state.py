@@ -80,7 +80,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read tensors and metadata, and check them against their digest.
 
     Raises:
-        UserError: the file is absent, cut off or altered.
+        UserError: the file is absent, cut off, altered, or not written by `save_tensors`.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -91,11 +91,22 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path}: cannot be read as safetensors ({error}); remove it to make it again"
         ) from None
     digest = metadata.pop("digest", None)
+    if digest is None:
+        raise UserError(
+            f"{path}: found safetensors without a digest, expected a file that this project wrote; convert published "
+            "weights with workflow_scripts.detection.pretrained"
+        )
     if digest != tensors_digest(tensors, metadata):
         raise UserError(
             f"{path}: its tensors do not match its digest: it was altered; remove it to make it again"
         )
     return tensors, metadata
+
+
+def read_digest(path: Path) -> str:
+    """The digest that `save_tensors` wrote into a file, taken at its word."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()[HEADER])["digest"]
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

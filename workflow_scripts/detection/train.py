@@ -13,17 +13,36 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 from torch.utils.data import DataLoader
 
+from workflow_scripts.detection.config import read_recipe, validated
 from workflow_scripts.detection.draws import DrawsPerImage
 from workflow_scripts.detection.examples import Example, Examples, classification_examples, detection_examples
+from workflow_scripts.detection.fork import forked
 from workflow_scripts.detection.loop import Loop, NonFiniteLoss
 from workflow_scripts.detection.models import build, build_optimizer, load_backbone
-from workflow_scripts.detection.processes import Processes, synchronised, training_processes, wait_for_all
+from workflow_scripts.detection.processes import (
+    Processes,
+    SampleCounts,
+    diverge_together,
+    synchronised,
+    threads_each,
+    training_processes,
+    wait_for_all,
+)
 from workflow_scripts.detection.progress import Progress
 from workflow_scripts.detection.sampler import GlobalBatches, ProcessShare
-from workflow_scripts.detection.state import State, capture, load_state, load_tensors, restore, save_tensors
+from workflow_scripts.detection.state import (
+    State,
+    capture,
+    load_state,
+    load_tensors,
+    read_digest,
+    restore,
+    save_tensors,
+)
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256
 from workflow_scripts.study.recipes import Recipe
@@ -45,7 +64,8 @@ def train_segment(
     """Train a segment, continuing from what an earlier job saved of it; returns its final state.
 
     Raises:
-        UserError: a parent's state that does not end where the segment starts, or unfit pre-trained weights.
+        UserError: a parent's state of another iteration than the segment's start or of another model, or unfit
+            pre-trained weights.
         NonFiniteLoss: training diverged.
     """
     torch.set_flush_denormal(True)
@@ -67,18 +87,15 @@ def train_segment(
         state = capture(model, optimizer, iteration)
         if iteration in segment.evaluations:
             save_tensors(progress.checkpoint(iteration), state.weights, {"iteration": str(iteration)})
-        if iteration % numbers.save_period == 0:
+        if iteration % numbers.save_period == 0 or iteration == segment.stop:
             progress.save(state, lines)
             lines.clear()
 
     saves = range(0, segment.stop, numbers.save_period)
     _loop(recipe, segment, model, optimizer, examples, numbers, processes, start).train(
-        start, segment.stop, frozenset([*saves, *segment.evaluations]), report, pause
+        start, segment.stop, frozenset([*saves, *segment.evaluations, segment.stop]), report, pause
     )
-    state = capture(model, optimizer, segment.stop)
-    if processes.first:
-        progress.save(state, lines)
-    return state
+    return capture(model, optimizer, segment.stop)
 
 
 def _loop(
@@ -91,12 +108,14 @@ def _loop(
     processes: Processes,
     start: int,
 ) -> Loop:
+    diverge_together(model, processes)
     return Loop(
         model=synchronised(model, processes),
         optimizer=optimizer,
         batches=training_batches(recipe, examples, numbers, processes, start, segment.stop),
         rate=lambda t: learning_rate(recipe.base_lr, recipe.warmup, segment.decay, recipe.decay_factor, t),
         draws=DrawsPerImage(model, recipe.seed),
+        counts=SampleCounts(model),
         batch=recipe.batch,
         processes=processes,
         log_period=numbers.log_period,
@@ -121,6 +140,7 @@ def _initialise(
                 f"{parent}: found a state of iteration {state.iteration}, expected {segment.start}, where segment "
                 f"{segment.name} of {recipe.name} starts; remove it to train it again"
             )
+        state = forked(state, model, str(parent))
     if state is not None:
         restore(state, model, optimizer)
         return state.iteration
@@ -192,42 +212,64 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = _arguments()
-    if arguments.processes > 1 and "RANK" not in os.environ:
-        # One process a GPU: torchrun starts this command again in each.
-        torchrun(
-            ["--standalone", f"--nproc-per-node={arguments.processes}", "-m", __spec__.name, *sys.argv[1:]]
-        )
-        return
+def _start_processes(count: int) -> None:
+    """One process a GPU: torchrun starts this command again in each."""
+    os.environ["OMP_NUM_THREADS"] = str(threads_each(count))
+    try:
+        torchrun(["--standalone", f"--nproc-per-node={count}", "-m", __spec__.name, *sys.argv[1:]])
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        if failure.exitcode != 2:
+            raise
+        raise SystemExit(2) from None  # the process has said what a person must correct
+
+
+def _train(recipe: Recipe, segment: Segment, arguments: argparse.Namespace, processes: Processes) -> None:
+    if recipe.task == "classification":
+        examples = classification_examples(recipe, arguments.images)
+    else:
+        examples = detection_examples(recipe, arguments.annotations, arguments.images)
     numbers = TrainingNumbers(
         log_period=arguments.log_period,
         save_period=arguments.save_period,
         workers=arguments.workers,
         processes=arguments.processes,
     )
-    recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
-    segment = Segment.model_validate_json(arguments.segment)
-    if recipe.task == "classification":
-        examples = classification_examples(recipe, arguments.images)
-    else:
-        examples = detection_examples(recipe, arguments.annotations, arguments.images)
     identity = _identity(recipe, segment, arguments)
-    with training_processes() as processes:
-        if processes.first:
-            Progress(arguments.progress, identity)
-        wait_for_all(processes)
-        progress = Progress(arguments.progress, identity)
-        try:
-            state = train_segment(
-                recipe, segment, examples, numbers, progress, processes, arguments.parent, arguments.backbone
-            )
-        except NonFiniteLoss as error:
+    if processes.first:
+        Progress(arguments.progress, identity)
+    wait_for_all(processes)
+    progress = Progress(arguments.progress, identity)
+    try:
+        train_segment(
+            recipe, segment, examples, numbers, progress, processes, arguments.parent, arguments.backbone
+        )
+    except NonFiniteLoss as error:
+        if processes.first:  # all processes stop here, with one message
             raise UserError(f"{recipe.name} {segment.name}: training diverged at {error}") from None
-        if processes.first:
-            digest = progress.finish(state, arguments.state, arguments.metrics, arguments.checkpoints)
-            print(f"{recipe.name} {segment.name}: done at iteration {state.iteration}, state {digest}")
+        return
+    if processes.first:
+        progress.finish(segment.stop, arguments.state, arguments.metrics, arguments.checkpoints)
+        digest = read_digest(arguments.state)
+        print(f"{recipe.name} {segment.name}: done at iteration {segment.stop}, state {digest}")
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = _arguments()
+    recipe = read_recipe(arguments.recipe)
+    segment = validated(Segment, arguments.segment, "--segment")
+    annotations = arguments.annotations
+    if recipe.task == "detection" and (annotations is None or not annotations.is_file()):
+        raise UserError(
+            f"--annotations: found {annotations or 'nothing'}, expected the COCO annotation file that recipe "
+            f"{recipe.name} trains on"
+        )
+    if arguments.processes > 1 and "RANK" not in os.environ:
+        _start_processes(arguments.processes)
+        return
+    with training_processes() as processes:
+        _train(recipe, segment, arguments, processes)
 
 
 if __name__ == "__main__":

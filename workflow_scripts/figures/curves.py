@@ -1,43 +1,77 @@
-"""A metric against iterations, the schedules of a model overlaid (Figs. 1, 3, 4 and 6 of the paper)."""
+"""A metric against iterations, the schedules of a model overlaid (Figs. 1, 3, 4, 6 and 7 of the paper)."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
-from workflow_scripts.figures.style import INK, MUTED, Style, context
-from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS, end_points, schedule_order
+from workflow_scripts.figures.style import HALO, INK, MUTED, Style, ap_remarks, context, footnote
+from workflow_scripts.tables.published import of_experiment
+from workflow_scripts.tables.tidy import (
+    INITIALISATION_LABELS,
+    INITIALISATIONS,
+    IOU_TYPE_LABELS,
+    end_points,
+    schedule_order,
+    series,
+)
 
 THOUSANDS_FROM = 10_000
-HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
-def draw_curves(
-    evaluations: pd.DataFrame, style: Style, published: pd.DataFrame | None, ylabel: str, title: str = ""
+@dataclass(frozen=True)
+class Panel:
+    """Curves of one model: rows of one metric, and the published end points (None where not comparable)."""
+
+    title: str
+    rows: pd.DataFrame
+    published: pd.DataFrame | None
+
+
+def draw_models(
+    table: pd.DataFrame,
+    style: Style,
+    published: pd.DataFrame | None,
+    experiment: str,
+    iou_type: str = "bbox",
 ) -> Figure:
-    """One panel a model: value (percent) against iteration, a colour an initialisation, a line a schedule.
+    """One panel a model: AP in percent against iterations.
 
-    evaluations: rows of one metric; several seeds give their mean, in a band of one standard deviation.
-    published: rows with model, initialisation, schedule, value (percent); None where not comparable.
+    published: all published values, of which `experiment`'s end points are marked; None where not comparable.
+    Raises `UserError` where the table holds no AP of the `iou_type`.
     """
+    rows = series(table, iou_type)
+    paper = None if published is None else series(of_experiment(published, experiment), iou_type)
+    panels = [
+        Panel(model, of_model, None if paper is None else paper[paper["model"] == model])
+        for model, of_model in rows.groupby("model", sort=False)
+    ]
+    return draw_panels(panels, style, f"{IOU_TYPE_LABELS[iou_type]} AP")
+
+
+def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
+    """Panels side by side: value (percent) against iteration, a colour an initialisation, a line a schedule.
+
+    AP has one scale for all panels, iterations have one each. Several seeds give their mean, in a band of one
+    standard deviation.
+    """
+    evaluations = pd.concat([panel.rows for panel in panels])
     with context(style):
-        models = list(dict.fromkeys(evaluations["model"]))
-        figure = Figure(figsize=(style.width * len(models), style.width * 0.6), layout="constrained")
-        panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-        for axes, model in zip(panels, models, strict=True):
-            rows = evaluations[evaluations["model"] == model]
-            paper = None if published is None else published[published["model"] == model]
-            _panel(axes, rows, style, paper)
-            axes.set_title(title or model, loc="left", pad=20)
-        _limits(panels, end_points(evaluations))
-        panels[0].set_ylabel(f"{ylabel} (%)")
-        figure.legend(*_legend(evaluations, style, published), loc="outside upper right", ncols=3)
-        note = _note(evaluations, published)
-        figure.supxlabel(note, fontsize=style.font_size * 0.8, color=MUTED, x=0.99, ha="right")
+        width = style.width * (0.75 + 0.25 * len(panels))
+        figure = Figure(figsize=(width, style.width * 0.6), layout="constrained")
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(grid, panels, strict=True):
+            _panel(axes, panel, style)
+        _limits(grid, end_points(evaluations))
+        grid[0].set_ylabel(f"{ylabel} (%)")
+        marked = any(panel.published is not None and len(panel.published) for panel in panels)
+        figure.legend(*_legend(evaluations, style, marked), loc="outside upper right", ncols=3)
+        comparable = all(panel.published is not None for panel in panels)
+        footnote(figure, ap_remarks(evaluations["seed"].nunique(), comparable), style)
         return figure
 
 
@@ -48,8 +82,8 @@ def chains(evaluations: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(mean="mean", deviation="std").fillna({"deviation": 0.0}).reset_index()
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> None:
-    points = chains(rows)
+def _panel(axes: Axes, panel: Panel, style: Style) -> None:
+    points = chains(panel.rows)
     ends = points.loc[points.groupby(["initialisation", "schedule"])["iteration"].idxmax()]
     axes.grid(axis="y")
     for initialisation in INITIALISATIONS:
@@ -58,11 +92,12 @@ def _panel(axes: Axes, rows: pd.DataFrame, style: Style, published: pd.DataFrame
         own = ends[ends["initialisation"] == initialisation]
         axes.plot(own["iteration"], own["mean"], "o", ms=5, color=colour, mec="white", mew=0.8, zorder=4)
     _label_ends(axes, ends, style)
-    if published is not None:
-        _published(axes, ends, published, style)
+    if panel.published is not None:
+        _published(axes, ends, panel.published, style)
     if points.empty:
         axes.text(0.5, 0.5, "no checkpoint has a value", transform=axes.transAxes, ha="center", color=MUTED)
-    _iterations(axes, points, ends)
+    _schedules(axes, ends, *iteration_axis(axes, points["iteration"].max() if len(points) else 1))
+    axes.set_title(panel.title, loc="left", pad=20)
 
 
 def _curves(axes: Axes, points: pd.DataFrame, colour: str) -> None:
@@ -83,8 +118,8 @@ def _curves(axes: Axes, points: pd.DataFrame, colour: str) -> None:
 
 
 def _label_ends(axes: Axes, ends: pd.DataFrame, style: Style) -> None:
-    """Write end points' values: above for the better initialisation of a schedule, else below."""
-    for _, group in ends.groupby("schedule"):
+    """Write end points' values: above for the better initialisation at an iteration, else below."""
+    for _, group in ends.groupby("iteration"):
         best = group["mean"].idxmax()
         for index, end in group.iterrows():
             offset, align = (6, "bottom") if index == best else (-6, "top")
@@ -103,28 +138,40 @@ def _label_ends(axes: Axes, ends: pd.DataFrame, style: Style) -> None:
 
 
 def _published(axes: Axes, ends: pd.DataFrame, published: pd.DataFrame, style: Style) -> None:
-    """Mark the published values at our end points' iterations."""
-    key = ["initialisation", "schedule"]
-    both = ends.merge(published[[*key, "value"]], on=key)
-    colours = [getattr(style.colours, name) for name in both["initialisation"]]
-    axes.scatter(
-        both["iteration"], both["value"], marker="D", s=34, facecolors="none", edgecolors=colours, zorder=3
-    )
+    """Mark published values at the end points that they speak of: those of the longest schedule, if they name none."""
+    for row in published.to_dict("records"):
+        own = ends[ends["initialisation"] == row["initialisation"]]
+        if row["schedule"]:
+            own = own[own["schedule"] == row["schedule"]]
+        elif pd.notna(row["iterations"]):
+            own = own[own["iteration"] == row["iterations"]]
+        if len(own):
+            colour = getattr(style.colours, row["initialisation"])
+            where = own["iteration"].max(), row["value"]
+            axes.scatter(*where, marker="D", s=34, facecolors="none", edgecolors=colour, zorder=3)
 
 
-def _iterations(axes: Axes, points: pd.DataFrame, ends: pd.DataFrame) -> None:
-    """Iterations below, in units that fit; above, where each schedule ends."""
-    last = points["iteration"].max() if len(points) else 1
-    unit = 1000 if last >= THOUSANDS_FROM else 1
+def iteration_axis(axes: Axes, last: int) -> tuple[int, str]:
+    """Iterations from 0 to `last` below, in units that fit; returns the unit and its letter."""
+    unit, letter = (1000, "k") if last >= THOUSANDS_FROM else (1, "")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
     axes.set_xlabel("iterations (thousands)" if unit == 1000 else "iterations")
     axes.set_xlim(0, last * 1.04)
-    schedules = ends.groupby("schedule")["iteration"].max()
+    return unit, letter
+
+
+def _schedules(axes: Axes, ends: pd.DataFrame, unit: int, letter: str) -> None:
+    """Above, where each schedule ends: its name where that is a multiple such as `6x`, else its iterations."""
+    names = dict(zip(ends["iteration"], ends["schedule"], strict=True))
+    labels = [
+        name if math.isfinite(schedule_order(name)[0]) else f"{iteration / unit:g}{letter}"
+        for iteration, name in names.items()
+    ]
     top = axes.secondary_xaxis("top")
-    top.set_xticks(list(schedules), list(schedules.index))
+    top.set_xticks(list(names), labels)
     top.tick_params(length=3)
     top.spines["top"].set_visible(False)
-    for iteration in schedules:
+    for iteration in names:
         axes.axvline(iteration, color=MUTED, lw=0.6, ls=(0, (1, 3)), zorder=0)
 
 
@@ -137,26 +184,14 @@ def _limits(panels: Iterable[Axes], ends: pd.DataFrame) -> None:
         axes.set_ylim(bottom, top)
 
 
-def _legend(
-    evaluations: pd.DataFrame, style: Style, published: pd.DataFrame | None
-) -> tuple[list[Line2D], list[str]]:
+def _legend(evaluations: pd.DataFrame, style: Style, marked: bool) -> tuple[list[Line2D], list[str]]:
     present = [name for name in INITIALISATIONS if name in set(evaluations["initialisation"])]
     handles = [
         Line2D([], [], color=getattr(style.colours, name), marker="o", ms=5, mec="white", lw=1.6)
         for name in present
     ]
     labels = [INITIALISATION_LABELS[name] for name in present]
-    if published is not None:
+    if marked:
         handles.append(Line2D([], [], ls="", marker="D", ms=5.5, mfc="none", mec=INK))
         labels.append("published end points")
     return handles, labels
-
-
-def _note(evaluations: pd.DataFrame, published: pd.DataFrame | None) -> str:
-    seeds = evaluations["seed"].nunique()
-    notes = [f"Mean and standard deviation of {seeds} seeds."] if seeds > 1 else []
-    if published is None:
-        notes.append(
-            "Published end points are not drawn: at this scale AP is not comparable with the paper's."
-        )
-    return " ".join(notes)

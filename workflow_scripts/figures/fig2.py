@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.figures.command import draw_from_arguments
-from workflow_scripts.figures.style import INK, MUTED, Style, context
+from workflow_scripts.figures.style import INK, MUTED, Style, context, footnote
 from workflow_scripts.tables.published import read_published_counts
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, read_counts
 
@@ -113,10 +113,10 @@ def _legend(figure: Figure, style: Style, declared: bool) -> None:
     handles = [Patch(**_look(part, name, style, published=False)) for part, name, _ in kinds]
     labels = [label for _, _, label in kinds]
     figure.legend(handles, labels, loc="outside upper right", ncols=3)
-    note = "Bars relative to the longer one of each pair." + (
-        " * with a declared count: those weights were not trained here." if declared else ""
-    )
-    figure.supxlabel(note, fontsize=style.font_size * 0.8, color=MUTED, x=0.99, ha="right")
+    sentences = ["Bars relative to the longer one of each pair."]
+    if declared:
+        sentences.append("* with a declared count: those weights were not trained here.")
+    footnote(figure, sentences, style)
 
 
 def main() -> None:

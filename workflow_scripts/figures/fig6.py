@@ -5,10 +5,10 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import command
 from workflow_scripts.figures.command import draw_from_arguments
-from workflow_scripts.figures.curves import draw_curves
+from workflow_scripts.figures.curves import draw_models
 from workflow_scripts.figures.style import Style
-from workflow_scripts.tables.published import of_experiment, read_published
-from workflow_scripts.tables.tidy import read_evaluations, series
+from workflow_scripts.tables.published import read_published
+from workflow_scripts.tables.tidy import read_evaluations
 
 
 def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
@@ -16,8 +16,7 @@ def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> F
 
     Raises `UserError` where the table holds no keypoint AP.
     """
-    end_points = None if published is None else series(of_experiment(published, "fig6"), "keypoints")
-    return draw_curves(series(table, "keypoints"), style, end_points, ylabel="keypoint AP")
+    return draw_models(table, style, published, "fig6", "keypoints")
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """How figures look, and how they are written so that the same table gives the same bytes."""
 
+import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import matplotlib
 import msgspec
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
@@ -13,6 +15,8 @@ from workflow_scripts.files import write_atomically
 INK = "#22272e"
 MUTED = "#6b7480"
 GRID = "#e6e9ed"
+HALO = [withStroke(linewidth=2.5, foreground="white")]
+"""Keeps numbers legible on lines."""
 
 
 class Colours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +86,22 @@ def context(style: Style) -> AbstractContextManager[None]:
             "svg.hashsalt": "figure",
         }
     )
+
+
+def footnote(figure: Figure, sentences: list[str], style: Style) -> None:
+    """Write sentences small below everything else, in lines that fit the figure's width."""
+    size = style.font_size * 0.8
+    # A character of DejaVu Sans is about 0.55 of its size wide; there are 72 points in an inch.
+    text = textwrap.fill(" ".join(sentences), max(20, int(figure.get_figwidth() * 72 / (0.57 * size))))
+    figure.supxlabel(text, fontsize=size, color=MUTED, x=0.99, ha="right")
+
+
+def ap_remarks(seeds: int, comparable: bool) -> list[str]:
+    """What a figure of AP says below: what several seeds are drawn as, and why published values are missing."""
+    remarks = [f"Mean and standard deviation of {seeds} seeds."] if seeds > 1 else []
+    if not comparable:
+        remarks.append("Published values are not drawn: at this scale AP is not comparable with the paper's.")
+    return remarks
 
 
 def save(figure: Figure, style: Style, png: str | Path, pdf: str | Path) -> None:

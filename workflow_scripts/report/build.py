@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds a study's figures, tables and where each number comes from.
+"""The report: one HTML page that holds a study's verdicts, figures, tables and where each number comes from.
 
 It is made of whatever the study asked for, down to a single figure, and loads nothing from elsewhere.
 """
@@ -15,17 +15,27 @@ from markupsafe import Markup
 
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
-from workflow_scripts.report.inputs import Captions, Study, read_all, read_captions, read_study
+from workflow_scripts.report.inputs import (
+    Captions,
+    Study,
+    read_all,
+    read_captions,
+    read_search,
+    read_study,
+    read_verdicts,
+)
 from workflow_scripts.report.sections import (
-    by_task,
     compare_recipes,
     definitions,
     read_sources,
+    recipe_groups,
     relative_link,
+    search_tables,
     source_groups,
+    verdict_rows,
     versions,
 )
-from workflow_scripts.tables.layout import Grid, grid
+from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.published import COMPARABLE_SCALE
 from workflow_scripts.tables.results import read_results
 from workflow_scripts.tables.tidy import schedule_order
@@ -36,7 +46,9 @@ def build(arguments: argparse.Namespace) -> str:
     study = read_study(arguments.study)
     captions = read_captions(arguments.captions)
     sources = {experiment_of(path): read_sources(path) for path in map(Path, arguments.sources)}
-    recipes = {str(recipe.get("name", path)): recipe for path, recipe in read_all(arguments.recipes)}
+    files = read_all(arguments.recipes)
+    recipes = {str(recipe.get("name", path)): recipe for path, recipe in files}
+    verdicts = read_verdicts(arguments.verdicts) if arguments.verdicts else []
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -49,10 +61,16 @@ def build(arguments: argparse.Namespace) -> str:
     page = {
         "study": study,
         "banner": captions.scales.get(study.scale, f"Scale: {study.scale}."),
-        "figures": [{**captioned(path), "image": embed(path)} for path in arguments.figures],
-        "tables": [{**captioned(path), "grid": linked(path, arguments.output)} for path in arguments.tables],
-        "recipes": {task: compare_recipes(group) for task, group in by_task(recipes).items()},
-        "recipe_files": {name: definitions(recipe) for name, recipe in recipes.items()},
+        "verdicts": verdict_rows(verdicts, arguments.output),
+        "figures": [{**captioned(path), "image": embed(path)} for path in in_order(arguments.figures)],
+        "tables": [
+            {**captioned(path), "grid": linked(path, arguments.output)} for path in in_order(arguments.tables)
+        ],
+        "searches": search_tables([read_search(path) for path in arguments.searches], arguments.output),
+        "recipes": {title: compare_recipes(group) for title, group in recipe_groups(recipes).items()},
+        "recipe_links": {
+            str(recipe.get("name", path)): relative_link(path, arguments.output) for path, recipe in files
+        },
         "schedules": sorted(study.schedules.items(), key=lambda item: schedule_order(item[0])),
         "sources": {name: source_groups(table, arguments.output) for name, table in sources.items()},
         "manifests": [
@@ -70,6 +88,11 @@ def build(arguments: argparse.Namespace) -> str:
         raise UserError(f"{arguments.template}: {error}. Mend the template.") from None
 
 
+def in_order(paths: list[str]) -> list[str]:
+    """Figures or tables as the paper numbers them, the table of its text last."""
+    return sorted(paths, key=lambda path: Path(path).stem)
+
+
 def experiment_of(path: Path) -> str:
     """The figure or table that a tidy CSV belongs to: `fig1.csv` and `fig1-evaluations.csv` are fig1's."""
     return path.stem.partition("-")[0]
@@ -77,14 +100,13 @@ def experiment_of(path: Path) -> str:
 
 def caption_facts(study: Study, source: pd.DataFrame | None) -> dict[str, Any]:
     """What a caption may speak of, with `source` its tidy table; `reports/captions.yaml` lists it."""
-    evaluations = source if source is not None and "seed" in source.columns else None
-    schedules = dict(sorted(study.schedules.items(), key=lambda item: schedule_order(item[0])))
+    runs = source if source is not None and "run" in source.columns else None
+    names = study.schedules if runs is None else study.schedules.keys() & set(runs["schedule"])
     return {
         "scale": study.scale,
-        "schedules": schedules,
-        "longest": next(reversed(schedules), ""),
-        "models": [] if evaluations is None else list(dict.fromkeys(evaluations["model"])),
-        "seeds": 0 if evaluations is None else evaluations["seed"].nunique(),
+        "schedules": {name: study.schedules[name] for name in sorted(names, key=schedule_order)},
+        "models": [] if runs is None else list(dict.fromkeys(runs["model"])),
+        "seeds": 0 if runs is None else runs["seed"].nunique(),
         "published": study.scale == COMPARABLE_SCALE,
         "experiments": {experiment.name: experiment.title for experiment in study.experiments},
         "iterations": study.iterations,
@@ -108,8 +130,14 @@ def caption(
 
 
 def linked(path: str | Path, output: str | Path) -> Grid:
-    """A table's grid with its source files as links relative to the folder of `output`."""
-    table = grid(read_results(path))
+    """A table's grid with its source files as links relative to the folder of `output`.
+
+    Raises `UserError` where the file's name is no table's.
+    """
+    name = Path(path).stem
+    if name not in LAYOUTS:
+        raise UserError(f"{path}: no table of the report. Expected a file named {', '.join(LAYOUTS)} (.csv).")
+    table = grid(read_results(path), LAYOUTS[name])
     rows = [
         replace(row, sources=[[relative_link(path, output) for path in cell] for cell in row.sources])
         for row in table.rows
@@ -135,11 +163,13 @@ def main() -> None:
     for name, what in (
         ("figures", "PNG files"),
         ("tables", "CSV files of tables/table1 and the like"),
+        ("searches", "results of searches for hyper-parameters (tables/search)"),
         ("sources", "tidy CSV files that the figures and tables were made from"),
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], help=what)
+    parser.add_argument("--verdicts", help="verdicts on the paper's conclusions, if there are any")
     parser.add_argument("--template", required=True, help="reports/report.html.j2")
     parser.add_argument("--captions", required=True, help="reports/captions.yaml")
     parser.add_argument("--output", required=True, help="HTML file; links are relative to its folder")

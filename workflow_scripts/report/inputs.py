@@ -1,7 +1,7 @@
-"""What the report reads: the study's summary, the captions, and any JSON object."""
+"""What the report reads: the study's summary, captions, verdicts, searches, and any JSON object."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -54,6 +54,52 @@ class Captions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     captions: dict[str, Caption]
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """A number behind a verdict, with an interval where there is one; `sources` are paths."""
+
+    what: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    sources: list[str] = []
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One of the paper's conclusions and what this study shows of it."""
+
+    number: int
+    conclusion: str
+    verdict: Literal["shown", "not shown", "contradicted"]
+    why: str
+    evidence: list[Evidence] = []
+
+
+class SearchPoint(msgspec.Struct, frozen=True):
+    """Hyper-parameters that a search tried; `value` of the search's metric in percent, `source` its file."""
+
+    point: str
+    base_lr: float
+    decay_factor: float
+    image_sides: list[int]
+    value: float | None
+    source: str
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A search for hyper-parameters; `chosen` is the name of its best point."""
+
+    search: str
+    subset: str
+    model: str
+    initialisation: str
+    schedule: str
+    seed: int
+    metric: str
+    chosen: str
+    points: list[SearchPoint]
+
+
 def read_study(path: str | Path) -> Study:
     """The study's summary. Raises `UserError` on a missing or malformed file."""
     return _decode(path, lambda data: msgspec.json.decode(data, type=Study))
@@ -62,6 +108,17 @@ def read_study(path: str | Path) -> Study:
 def read_captions(path: str | Path) -> Captions:
     """The captions. Raises `UserError` on a missing or malformed file."""
     return _decode(path, lambda data: msgspec.yaml.decode(data, type=Captions))
+
+
+def read_verdicts(path: str | Path) -> list[Verdict]:
+    """The verdicts by number. Raises `UserError` on a missing or malformed file."""
+    verdicts = _decode(path, lambda data: msgspec.json.decode(data, type=list[Verdict]))
+    return sorted(verdicts, key=lambda verdict: verdict.number)
+
+
+def read_search(path: str | Path) -> Search:
+    """A search's result. Raises `UserError` on a missing or malformed file."""
+    return _decode(path, lambda data: msgspec.json.decode(data, type=Search))
 
 
 def read_all(paths: list[str]) -> list[tuple[str, dict[str, Any]]]:

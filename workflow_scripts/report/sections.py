@@ -1,4 +1,4 @@
-"""The report's generic sections as plain data: recipes side by side, sources by run, versions."""
+"""The report's sections as plain data: verdicts, searches, recipes side by side, sources by run, versions."""
 
 import os
 import platform
@@ -10,7 +10,14 @@ from urllib.parse import quote
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.tables.tidy import read_counts, read_evaluations
+from workflow_scripts.report.inputs import Search, Verdict
+from workflow_scripts.tables.tidy import (
+    INITIALISATION_LABELS,
+    IOU_TYPE_LABELS,
+    read_counts,
+    read_evaluations,
+    read_training,
+)
 
 PACKAGES = ("numpy", "pandas", "matplotlib", "jinja2", "msgspec", "torch", "detectron2", "snakemake")
 REPETITION = ("name", "seed")
@@ -33,11 +40,14 @@ def definitions(value: dict[str, Any]) -> list[tuple[str, str]]:
     return list(flatten(value).items())
 
 
-def by_task(recipes: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Recipes by their task: only those of one task compare setting by setting."""
+def recipe_groups(recipes: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Recipes of one model on one set of images, by a title: only those compare setting by setting."""
     groups: dict[str, dict[str, dict[str, Any]]] = {}
     for name, recipe in recipes.items():
-        groups.setdefault(str(recipe.get("task", "")), {})[name] = recipe
+        subset = recipe.get("subset", "all")
+        images = "" if subset == "all" else f"{subset} subset"
+        parts = filter(None, (recipe.get("label"), recipe.get("train_set"), images))
+        groups.setdefault(", ".join(parts) or "recipes", {})[name] = recipe
     return groups
 
 
@@ -66,12 +76,14 @@ def compare_recipes(recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def read_sources(path: Path) -> pd.DataFrame:
-    """A tidy table of evaluations or of counts. Raises `UserError` where it is neither."""
+    """A tidy table of evaluations, of training or of counts. Raises `UserError` where it is none of them."""
     try:
         header = pd.read_csv(path, nrows=0).columns
     except (FileNotFoundError, pd.errors.EmptyDataError):
         raise UserError(f"{path}: no such table, or an empty one. Gather it first.") from None
-    return read_evaluations(path) if "run" in header else read_counts(path)
+    if "run" not in header:
+        return read_counts(path)
+    return read_training(path) if "loss" in header else read_evaluations(path)
 
 
 def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
@@ -80,6 +92,13 @@ def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
     Each row is cells of text and a file: `text`, and `link` relative to the folder of `output`
     ("" where what is named is no file).
     """
+    if "loss" in table.columns:
+        header = ["lines", "iterations", "last loss"]
+        groups = {
+            run: [_trained(rows, source, output) for source, rows in of_run.groupby("source", sort=False)]
+            for run, of_run in table.groupby("run", sort=False)
+        }
+        return {"header": header, "groups": groups}
     if "run" not in table.columns:
         header = ["quantity", "part", "value", "how"]
         groups = {
@@ -96,6 +115,51 @@ def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
         for run, of_run in table.groupby("run", sort=False)
     }
     return {"header": ["segment", "checkpoint", "values"], "groups": groups}
+
+
+def verdict_rows(verdicts: list[Verdict], output: str | Path) -> list[dict[str, Any]]:
+    """Verdicts with their evidence as text, and the files it rests on as links relative to the folder of `output`."""
+    return [
+        {
+            "verdict": verdict,
+            "evidence": [
+                {
+                    "what": number.what,
+                    "value": _number(number.value),
+                    "interval": ""
+                    if number.low is None or number.high is None
+                    else f"{_number(number.low)} to {_number(number.high)}",
+                    "method": number.method,
+                    "files": [_file(source, output) for source in number.sources],
+                }
+                for number in verdict.evidence
+            ],
+        }
+        for verdict in verdicts
+    ]
+
+
+def search_tables(searches: list[Search], output: str | Path) -> list[dict[str, Any]]:
+    """Searches with their points as text, each linked to the file that its value was read from."""
+    return [
+        {
+            "search": search,
+            "metric": " ".join(IOU_TYPE_LABELS.get(word, word) for word in search.metric.split()),
+            "title": ", ".join(
+                [f"{search.subset} subset", search.model, INITIALISATION_LABELS[search.initialisation]]
+            ),
+            "points": [
+                {
+                    "chosen": point.point == search.chosen,
+                    "settings": [f"{point.base_lr:g}", f"{point.decay_factor:g}", _range(point.image_sides)],
+                    "value": _number(point.value),
+                    "link": relative_link(point.source, output),
+                }
+                for point in search.points
+            ],
+        }
+        for search in searches
+    ]
 
 
 def relative_link(path: str, output: str | Path) -> str:
@@ -116,6 +180,20 @@ def versions() -> list[tuple[str, str]]:
 
 def _count(row: dict[str, Any], output: str | Path) -> tuple[list[str], dict[str, str]]:
     return [row["quantity"], row["part"], f"{row['value']:,.0f}", row["source"]], _file(row["from"], output)
+
+
+def _trained(rows: pd.DataFrame, source: str, output: str | Path) -> tuple[list[str], dict[str, str]]:
+    first, last = (f"{rows['iteration'].iloc[index]:,}" for index in (0, -1))
+    return [f"{len(rows):,}", f"{first} to {last}", f"{rows['value'].iloc[-1]:.3f}"], _file(source, output)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
+def _range(sides: list[int]) -> str:
+    low, high = min(sides), max(sides)
+    return f"{low} to {high}" if low < high else str(low)
 
 
 def _values(rows: pd.DataFrame) -> str:

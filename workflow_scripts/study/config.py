@@ -54,10 +54,25 @@ class ClassificationDataset(_Section):
     val: str
 
 
+class VocSplit(_Section):
+    """A folder in VOC's layout (Annotations, ImageSets/Main, JPEGImages) and one of its image lists."""
+
+    folder: str
+    split: str
+
+
+class VocDataset(_Section):
+    """The paper trains on trainval of 2007 with train of 2012, and evaluates on val of 2012."""
+
+    train: tuple[VocSplit, ...] = Field(min_length=1)
+    val: VocSplit
+
+
 class Datasets(_Section):
     """Real data; what is not given here comes from the miniature world, where the scale has one."""
 
     coco: CocoDataset | None = None
+    voc: VocDataset | None = None
     classification: ClassificationDataset | None = None
 
 

@@ -32,6 +32,7 @@ class ClassificationNumbers(_Numbers):
 
     image_side: int = Field(gt=0)
     base_lr: float = Field(gt=0)
+    base_lr_without_norm: float = Field(gt=0, description="of networks without normalisation, as VGG-16 is")
     warmup: Warmup
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -44,6 +45,29 @@ class EvaluationNumbers(_Numbers):
 
     trunk_period: int = Field(gt=0)
     tail_period: int = Field(gt=0)
+    short_points: int = Field(gt=0, description="evaluations along a short schedule")
+    replicates: int = Field(
+        ge=0, description="resamples of the validation images that give an AP its interval"
+    )
+
+
+class TestAugmentation(_Numbers):
+    """Test aug: several scales and their mirror images, combined."""
+
+    image_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    longest_side: int = Field(gt=0)
+
+
+class SearchGrid(_Numbers):
+    """Hyper-parameters to search over, relative to the scale's own; every combination is a point."""
+
+    base_lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1, description="times the scale's base rate"
+    )
+    decay_factor: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    shortest_side: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        min_length=1, description="of the range of shorter sides, as a fraction of the longest of them"
+    )
 
 
 class TrainingNumbers(_Numbers):
@@ -82,13 +106,18 @@ class Scale(_Numbers):
     name: str
     notes: tuple[str, ...] = ()
     schedule: ScheduleUnit
+    short_schedules: dict[str, Annotated[int, Field(gt=2)]] = Field(
+        description="iterations where there is little data, by subset or train set and initialisation"
+    )
+    search: SearchGrid
     detection: DetectionNumbers
     classification: ClassificationNumbers
     evaluation: EvaluationNumbers
+    test_aug: TestAugmentation
     training: TrainingNumbers
     backbones: dict[str, dict[str, Any]] = Field(description="detectron2 overrides that make each backbone")
-    keypoint_head: dict[str, Any] = Field(
-        default={}, description="detectron2 overrides for keypoint detectors"
+    heads: dict[str, dict[str, Any]] = Field(
+        default={}, description="detectron2 overrides by detector, such as keypoint_rcnn"
     )
     resources: ResourceTable
     subsets: dict[SubsetName, Annotated[int, Field(gt=0)]] = Field(

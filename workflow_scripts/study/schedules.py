@@ -3,17 +3,25 @@
 Paper, section 3: `k`x is `k` times 90k iterations; the learning rate is multiplied by the decay factor for the last
 60k iterations and by its square for the last 20k, *whatever k is*. So schedules of one recipe agree until the first
 drop, and share that trunk.
+
+For little data the paper has short schedules, whose lengths it names in part and whose drops it does not: here they
+drop where 2x does, after two thirds and eight ninths.
 """
 
 import math
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Schedule(BaseModel):
-    """Iterations of a whole training, and the iterations at which the learning rate drops."""
+    """Iterations of a whole training, and the iterations at which the learning rate drops.
+
+    `short`: with drops of its own, so that it shares no trunk with another schedule.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +29,7 @@ class Schedule(BaseModel):
     first_drop: int = Field(gt=0)
     second_drop: int
     iterations: int
+    short: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> "Schedule":
@@ -48,12 +57,24 @@ class ScheduleUnit(BaseModel):
         return self
 
 
-def schedule_of(name: str, unit: ScheduleUnit) -> Schedule:
-    """The schedule called `name`: `6x`, `2.5x`, or explicit iterations such as `18000`.
+def short_schedule(name: str, iterations: int) -> Schedule:
+    """A schedule with the proportions of 2x.
 
     Raises:
-        ValueError: the name is neither form, or the schedule is not longer than its tail.
+        ValueError: too short for two drops.
     """
+    first, second = round(iterations * 2 / 3), round(iterations * 8 / 9)
+    return Schedule(name=name, first_drop=first, second_drop=second, iterations=iterations, short=True)
+
+
+def schedule_of(name: str, unit: ScheduleUnit, short: Mapping[str, int] = MappingProxyType({})) -> Schedule:
+    """The schedule called `name`: `6x`, `2.5x`, explicit iterations such as `18000`, or one of `short`.
+
+    Raises:
+        ValueError: the name is none of these, or the schedule is too short for its drops.
+    """
+    if name in short:
+        return short_schedule(name, short[name])
     if re.fullmatch(r"\d+(\.\d+)?x", name, re.ASCII):
         iterations = round(float(name[:-1]) * unit.iterations_per_x)
     elif re.fullmatch(r"\d+", name, re.ASCII):

@@ -3,9 +3,13 @@
 Trunks are cut at a fixed grid, the first drops of 1x, 2x, 3x ..., whichever schedules are asked for. So the name
 and the content of a segment depend on nothing but its recipe and itself: one more schedule adds segments and never
 changes one that has been trained.
+
+A run may leave the trunk of another recipe: where it turns into a cascade, or where it decays by another factor. Up to
+that fork it is the other recipe's run, trained once for both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +20,10 @@ from workflow_scripts.study.schedules import Decay, Schedule, ScheduleUnit
 
 
 class Segment(BaseModel):
-    """Training of one recipe from iteration `start` to `stop`, at one stage of a schedule."""
+    """Training of one recipe from iteration `start` to `stop`, at one stage of a schedule.
+
+    `parent`: names of the recipe and the segment whose state it starts from.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,7 +32,7 @@ class Segment(BaseModel):
     start: int
     stop: int
     decay: Decay
-    parent: str | None
+    parent: tuple[str, str] | None
     evaluations: tuple[int, ...]
 
     @property
@@ -55,6 +62,14 @@ class Run(BaseModel):
         return f"{self.recipe.name}/{self.schedule.name}"
 
 
+@dataclass(frozen=True)
+class Fork:
+    """The trunk is cut at an iteration; until then it is `recipe`'s."""
+
+    at: int
+    recipe: Recipe
+
+
 def trunk_cuts(branch: int, unit: ScheduleUnit) -> list[int]:
     """Iterations at which the trunk up to `branch` is cut: the grid below it, and itself."""
     first = unit.iterations_per_x - unit.tail
@@ -68,34 +83,42 @@ def evaluation_points(start: int, stop: int, period: int) -> tuple[int, ...]:
     return tuple(sorted(range(stop, start, -period)))
 
 
-def compile_run(recipe: Recipe, schedule: Schedule, unit: ScheduleUnit, evaluation: EvaluationNumbers) -> Run:
-    """The chain of segments that trains `recipe` for `schedule`."""
+def evaluation_periods(schedule: Schedule, evaluation: EvaluationNumbers) -> tuple[int, int]:
+    """Iterations between evaluations on the trunk and on the tail."""
+    if schedule.short:
+        period = max(1, schedule.iterations // evaluation.short_points)
+        return period, period
+    return evaluation.trunk_period, evaluation.tail_period
+
+
+def compile_run(
+    recipe: Recipe,
+    schedule: Schedule,
+    unit: ScheduleUnit,
+    evaluation: EvaluationNumbers,
+    forks: Sequence[Fork] = (),
+) -> Run:
+    """The chain of segments that trains `recipe` for `schedule`; `forks` are in order of iteration."""
+    grid = [schedule.first_drop] if schedule.short else trunk_cuts(schedule.first_drop, unit)
+    stops = sorted({*grid, *(fork.at for fork in forks if fork.at <= schedule.first_drop)})
+    trunk_period, tail_period = evaluation_periods(schedule, evaluation)
     segments: list[Segment] = []
     start = 0
-    for stop in trunk_cuts(schedule.first_drop, unit):
+    for stop in [*stops, schedule.iterations]:
+        on_trunk = stop <= schedule.first_drop
+        drops = () if on_trunk else (schedule.first_drop, schedule.second_drop)
         segments.append(
             Segment(
-                recipe=recipe.name,
-                stage="trunk",
+                recipe=next((fork.recipe for fork in forks if stop <= fork.at), recipe).name,
+                stage="trunk" if on_trunk else "tail",
                 start=start,
                 stop=stop,
-                decay=Decay(kind="steps"),
-                parent=segments[-1].name if segments else None,
-                evaluations=evaluation_points(start, stop, evaluation.trunk_period),
+                decay=Decay(kind="steps", drops=drops),
+                parent=(segments[-1].recipe, segments[-1].name) if segments else None,
+                evaluations=evaluation_points(start, stop, trunk_period if on_trunk else tail_period),
             )
         )
         start = stop
-    segments.append(
-        Segment(
-            recipe=recipe.name,
-            stage="tail",
-            start=start,
-            stop=schedule.iterations,
-            decay=Decay(kind="steps", drops=(schedule.first_drop, schedule.second_drop)),
-            parent=segments[-1].name,
-            evaluations=evaluation_points(start, schedule.iterations, evaluation.tail_period),
-        )
-    )
     return Run(recipe=recipe, schedule=schedule, segments=tuple(segments))
 
 

@@ -1,23 +1,21 @@
 """The study: the configuration compiled into recipes, runs and segments that the workflow's rules look up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_scripts.errors import UserError
 from workflow_scripts.study.checks import check
-from workflow_scripts.study.config import StudyConfig, read_config, read_scale, scale_source
-from workflow_scripts.study.experiments import Arm, Experiment, experiments
-from workflow_scripts.study.recipes import (
-    MODELS,
-    Pretraining,
-    Recipe,
-    classification_recipe,
-    detection_recipe,
-)
+from workflow_scripts.study.config import StudyConfig, read_config, read_scale
+from workflow_scripts.study.expand import Expansion, ExperimentRun
+from workflow_scripts.study.experiments import Experiment, experiments
+from workflow_scripts.study.recipes import MODELS, Recipe, classification_recipe
 from workflow_scripts.study.scales import Scale
-from workflow_scripts.study.schedules import Schedule, schedule_of
-from workflow_scripts.study.segments import Run, Segment, classification_segment, compile_run, shared_segments
+from workflow_scripts.study.schedules import Schedule
+from workflow_scripts.study.searches import Search
+from workflow_scripts.study.segments import Run, Segment, classification_segment, shared_segments
+
+Chosen = Callable[[str], str]
+"""The point that a search, by name, chose."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,38 @@ class Study:
     config: StudyConfig
     scale: Scale
     experiments: dict[str, Experiment]
+    searches: dict[str, Search]
     recipes: dict[str, Recipe]
     schedules: dict[str, Schedule]
     runs: dict[tuple[str, str], Run]
-    runs_of: dict[str, tuple[Run, ...]] = field(repr=False)
+    members: dict[str, tuple[ExperimentRun, ...]] = field(repr=False)
     segments: dict[tuple[str, str], Segment] = field(repr=False)
+
+    def members_of(self, experiment: str, chosen: Chosen) -> list[ExperimentRun]:
+        """The runs that a figure or table reads, once its searches have chosen."""
+        return [
+            member
+            for member in self.members[experiment]
+            if member.choice is None or chosen(member.choice.search) == member.choice.point
+        ]
+
+    def first_point(self, search: str) -> str:
+        """Stands for the chosen point where only the amount of work matters: it is the same for each."""
+        return next(iter(self.searches[search].runs))
+
+    def needed_runs(self, names: Iterable[str], chosen: Chosen | None = None) -> list[Run]:
+        """The runs of experiments and of the searches that they rest on, each once."""
+        runs: list[Run] = []
+        for name in names:
+            for search in self.searches_of(name):
+                runs += self.searches[search].runs.values()
+            runs += [member.run for member in self.members_of(name, chosen or self.first_point)]
+        return list({run.name: run for run in runs}.values())
+
+    def searches_of(self, experiment: str) -> list[str]:
+        """Names of the searches that an experiment rests on."""
+        choices = [member.choice for member in self.members[experiment]]
+        return list(dict.fromkeys(choice.search for choice in choices if choice))
 
 
 def compile_study(values: Mapping[str, Any]) -> Study:
@@ -44,14 +69,11 @@ def compile_study(values: Mapping[str, Any]) -> Study:
     scale = read_scale(config)
     check(config, scale)
     known = experiments(config.models)
-    recipes: dict[str, Recipe] = {}
-    runs_of: dict[str, tuple[Run, ...]] = {}
-    for name in known:
-        pairs = [pair for arm in known[name].arms for pair in _expand(arm, config, scale)]
-        recipes.update({recipe.name: recipe for recipe, _ in pairs})
-        runs_of[name] = tuple(compile_run(*pair, scale.schedule, scale.evaluation) for pair in pairs)
-    runs = {(run.recipe.name, run.schedule.name): run for group in runs_of.values() for run in group}
+    expansion = Expansion(config, scale)
+    members = {name: tuple(expansion.members(experiment)) for name, experiment in known.items()}
+    runs = {(run.recipe.name, run.schedule.name): run for run in expansion.runs}
     segments = shared_segments(runs.values())
+    recipes = {recipe.name: recipe for recipe in expansion.recipes}
     for recipe in list(recipes.values()):
         if recipe.pretraining == "train":
             classifier = classification_recipe(MODELS[recipe.model], scale)
@@ -59,31 +81,4 @@ def compile_study(values: Mapping[str, Any]) -> Study:
             recipes[classifier.name] = classifier
             segments[classifier.name, segment.name] = segment
     schedules = {run.schedule.name: run.schedule for run in runs.values()}
-    return Study(config, scale, known, recipes, schedules, runs, runs_of, segments)
-
-
-def _expand(arm: Arm, config: StudyConfig, scale: Scale) -> list[tuple[Recipe, Schedule]]:
-    model = MODELS[arm.model]
-    # An experiment's own schedules can only be too short for the scale's tail.
-    where = f"{scale_source(config)}: schedule" if arm.schedules else "config.yaml: schedules"
-    return [
-        (
-            detection_recipe(model, arm.initialisation, _pretraining(arm, config), seed, scale, arm.detector),
-            _schedule(name, scale, where),
-        )
-        for seed in config.seeds
-        for name in arm.schedules or config.schedules
-    ]
-
-
-def _pretraining(arm: Arm, config: StudyConfig) -> Pretraining:
-    if arm.initialisation == "random":
-        return "skip"
-    return "fetch" if arm.model in config.pretraining.fetch else "train"
-
-
-def _schedule(name: str, scale: Scale, where: str) -> Schedule:
-    try:
-        return schedule_of(name, scale.schedule)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from None
+    return Study(config, scale, known, expansion.searches, recipes, schedules, runs, members, segments)

@@ -3,17 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workflow_scripts.study.segments import Run, iterations_planned, iterations_without_sharing
+from workflow_scripts.study.segments import iterations_planned, iterations_without_sharing
 from workflow_scripts.study.study import Study
 
 WITHOUT_RESULT = ("training", "resources")
 """Sections of a scale that say how jobs run, and change no number of the report."""
-
-
-def asked_runs(study: Study) -> list[Run]:
-    """The runs of the experiments that the configuration asks for, each once."""
-    runs = [run for name in study.config.experiments for run in study.runs_of[name]]
-    return list({run.name: run for run in runs}.values())
 
 
 def notes(study: Study) -> list[str]:
@@ -40,9 +34,25 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name} = {value}"
 
 
+def sharing(study: Study) -> str:
+    """One sentence on what the study trains and what its shared segments save."""
+    counts = iterations(study)
+    planned, without = counts["planned"], counts["without_sharing"]
+    return (
+        f"Scale {study.scale.name}: {planned:,} iterations to train detectors; shared segments save "
+        f"{without - planned:,} of {without:,}"
+    )
+
+
+def iterations(study: Study) -> dict[str, int]:
+    """Training iterations of the asked experiments' detectors, searches included, with and without sharing."""
+    runs = study.needed_runs(study.config.experiments)
+    return {"planned": iterations_planned(runs), "without_sharing": iterations_without_sharing(runs)}
+
+
 def summary(study: Study) -> dict[str, Any]:
     """Scale, notes, experiments, iterations with and without sharing, and the schedules in iterations."""
-    runs = asked_runs(study)
+    runs = study.needed_runs(study.config.experiments)
     schedules = {run.schedule.name: run.schedule for run in runs}
     return {
         "scale": study.scale.name,
@@ -50,10 +60,7 @@ def summary(study: Study) -> dict[str, Any]:
         "experiments": [
             {"name": name, "title": study.experiments[name].title} for name in study.config.experiments
         ],
-        "iterations": {
-            "planned": iterations_planned(runs),
-            "without_sharing": iterations_without_sharing(runs),
-        },
+        "iterations": iterations(study),
         "schedules": {
             name: schedule.model_dump(include={"iterations", "first_drop", "second_drop"})
             for name, schedule in schedules.items()

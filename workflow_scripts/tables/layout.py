@@ -1,6 +1,7 @@
 """A finished table's grid for people, and its Markdown and LaTeX."""
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,33 @@ PUBLISHED = {
     ),
 }
 """By what ours compare in: how published values are named, and the note below the table."""
-EMPTY = {"value": None, "standard_deviation": None, "published": None, "source": ""}
 LATEX = {"−": "$-$", "±": "$\\pm$", "†": "$\\dagger$", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}"}
+
+
+TRAIN_SET_LABELS = {"coco": "", "keypoints": "person keypoints", "voc": "PASCAL VOC"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a result names a table's row (a group, and within it), and what its column."""
+
+    row: tuple[str, str]
+    column: str
+
+
+LAYOUTS = {
+    "table1": Layout(("model", "initialisation"), "schedule"),
+    "table2": Layout(("model", "initialisation"), "metric"),
+    "table3": Layout(("model", "setting"), "metric"),
+    "text": Layout(("result", "metric"), "initialisation"),
+}
 
 
 @dataclass(frozen=True)
 class Row:
     """Ours, or published values: a cell's text and the files it rests on (none for published values)."""
 
-    model: str
-    initialisation: str
+    labels: tuple[str, str]
     whose: str
     cells: list[str]
     sources: list[list[str]]
@@ -37,48 +55,49 @@ class Row:
     @property
     def texts(self) -> list[str]:
         """The row as it is printed."""
-        return [self.model, self.initialisation, self.whose, *self.cells]
+        return [*self.labels, self.whose, *self.cells]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table for people; `header` names the cells' columns."""
+    """A table for people; `stub` names the columns of labels, `header` those of cells."""
 
+    stub: list[str]
     header: list[str]
     rows: list[Row]
     note: str
 
 
-def grid(results: pd.DataFrame) -> Grid:
-    """Columns are the schedules where the table has one metric (Table 1), else the metrics (Table 2).
+def grid(results: pd.DataFrame, layout: Layout) -> Grid:
+    """Two rows a label: one of ours and one of published values, empty where there is no such run.
 
-    Each initialisation has a row of ours and one of published values, empty where there is no such run.
+    results: `results.COLUMNS`, in reading order.
     """
-    by_schedule = len(results[["iou_type", "metric"]].drop_duplicates()) == 1
-    metrics = results["iou_type"].map(IOU_TYPE_LABELS) + " " + results["metric"]
-    columns = results["schedule"] if by_schedule else metrics
-    header = list(dict.fromkeys(columns))
-    if by_schedule:
+    named = results.assign(
+        metric=_metric(results),
+        initialisation=results["initialisation"].map(INITIALISATION_LABELS),
+        result=[", ".join(filter(None, parts)) for parts in zip(*_parts(results), strict=True)],
+        signed=results["initialisation"] == "difference",
+    )
+    header = list(dict.fromkeys(named[layout.column]))
+    if layout.column == "schedule":
         header.sort(key=schedule_order)
     published, note = PUBLISHED[results["comparable"].iloc[0] if len(results) else "size"]
     rows = []
-    for (model, initialisation), group in results.groupby(["model", "initialisation"], sort=False):
-        found = dict(zip(columns[group.index], group.to_dict("records"), strict=True))
-        cells = [found.get(name, EMPTY) for name in header]
-        signed = initialisation == "difference"
-        label = INITIALISATION_LABELS[initialisation]
-        chosen = "" if by_schedule else _schedule(group)
-        sources = [[path for path in cell["source"].split("; ") if path] for cell in cells]
-        rows.append(Row(model, label + chosen, "ours", [_ours(cell, signed) for cell in cells], sources))
-        theirs = [_number(cell["published"], signed) for cell in cells]
-        rows.append(Row(model, label, published, theirs, [[] for _ in cells]))
-    return Grid(header, rows, note)
+    for labels, group in named.groupby(list(layout.row), sort=False):
+        found = {cell[layout.column]: cell for cell in group.to_dict("records")}
+        ours, theirs, sources = zip(*(_cell(found.get(name)) for name in header), strict=True)
+        first, second = labels
+        chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
+        rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
+        rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
+    return Grid(list(layout.row), header, rows, note)
 
 
 def markdown(table: Grid) -> str:
     """The grid as a Markdown table with its note below."""
     lines = [
-        ["model", "initialisation", "", *table.header],
+        [*table.stub, "", *table.header],
         ["---", "---", "---", *["---:"] * len(table.header)],
     ]
     lines += [row.texts for row in table.rows]
@@ -87,12 +106,12 @@ def markdown(table: Grid) -> str:
 
 def latex(table: Grid) -> str:
     """The grid as a LaTeX tabular (package booktabs) with its note below."""
-    lines = [_latex_row(["model", "initialisation", "", *table.header])]
+    lines = [_latex_row([*table.stub, "", *table.header])]
     above = ""
     for row in table.rows:
-        lines += ["\\midrule"] if row.model != above else []
+        lines += ["\\midrule"] if row.labels[0] != above else []
         lines.append(_latex_row(row.texts))
-        above = row.model
+        above = row.labels[0]
     columns = "lll" + "r" * len(table.header)
     return "\n".join(
         [
@@ -107,14 +126,35 @@ def latex(table: Grid) -> str:
     )
 
 
+def _metric(results: pd.DataFrame) -> pd.Series:
+    peak = results["point"].map({"end": "", "peak": ", peak"})
+    return results["iou_type"].map(IOU_TYPE_LABELS) + " " + results["metric"] + peak
+
+
+def _parts(results: pd.DataFrame) -> list[pd.Series]:
+    """What a result was measured on, the usual left out."""
+    subset = results["subset"].map(lambda name: "" if name == "all" else f"{name} subset")
+    setting = results["setting"].replace("baseline", "")
+    return [results["model"], results["train_set"].map(TRAIN_SET_LABELS), subset, setting]
+
+
 def _schedule(group: pd.DataFrame) -> str:
+    """The schedule that ours were chosen at, in brackets."""
     trained = group.loc[group["seeds"].notna(), "schedule"]
     return f" ({trained.iloc[0]})" if len(trained) else ""
 
 
-def _ours(cell: dict[str, Any], signed: bool) -> str:
+def _cell(cell: dict[Hashable, Any] | None) -> tuple[str, str, list[str]]:
+    """Ours, published, and the files that ours rest on."""
+    if cell is None:
+        return "", "", []
     spread = _number(cell["standard_deviation"])
-    return _number(cell["value"], signed) + (f" ± {spread}" if spread else "")
+    ours = _number(cell["value"], cell["signed"]) + (f" ± {spread}" if spread else "")
+    return (
+        ours,
+        _number(cell["published"], cell["signed"]),
+        [path for path in cell["source"].split("; ") if path],
+    )
 
 
 def _number(value: float | None, signed: bool = False) -> str:

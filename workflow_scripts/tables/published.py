@@ -14,11 +14,13 @@ COLUMNS = [
     "experiment",
     "where",
     "train_set",
+    "subset",
     "setting",
     "model",
     "initialisation",
     "schedule",
     "iterations",
+    "point",
     "iou_type",
     "metric",
     "value",
@@ -32,14 +34,16 @@ Initialisation = Literal["random", "pretrained"]
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One published model and its values in percent (or seconds an iteration)."""
+    """One published model and its values in percent (or seconds an iteration), in this project's own terms."""
 
     model: str
     initialisation: Initialisation
-    train_set: str = ""
+    train_set: Literal["coco", "keypoints", "voc"] = "coco"
+    subset: Literal["all", "35k", "10k", "3.5k", "1k"] = "all"
     setting: str = "baseline"
     schedule: str = ""
     iterations: int | None = None
+    point: Literal["end", "peak"] = "end"
     bbox: Metrics = {}
     segm: Metrics = {}
     keypoints: Metrics = {}
@@ -106,8 +110,9 @@ def read_published(path: str | Path) -> pd.DataFrame:
         tolerance = file.tolerance if group.tolerance is msgspec.UNSET else group.tolerance
         place = (group.source, group.experiment, group.where)
         for row in _rows(path, index, group):
-            model = (row.train_set, row.setting, row.model, row.initialisation, row.schedule, row.iterations)
-            records += [(*place, *model, *value, tolerance) for value in row.values()]
+            model = (row.train_set, row.subset, row.setting, row.model, row.initialisation)
+            length = (row.schedule, row.iterations, row.point)
+            records += [(*place, *model, *length, *value, tolerance) for value in row.values()]
     table = pd.DataFrame.from_records(records, columns=COLUMNS)
     twice = table[table.duplicated(KEY)]
     if not twice.empty:
@@ -135,9 +140,15 @@ def read_published_counts(path: str | Path) -> pd.DataFrame:
     )
 
 
+def of_paper(published: pd.DataFrame) -> pd.DataFrame:
+    """The paper's own values, other projects' left out."""
+    return published[published["publisher"] == "paper"]
+
+
 def of_experiment(published: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """The paper's own values for one figure or table, other projects' left out."""
-    return published[(published["publisher"] == "paper") & (published["experiment"] == experiment)]
+    """The paper's own values for one figure or table."""
+    paper = of_paper(published)
+    return paper[paper["experiment"] == experiment]
 
 
 def _load(path: str | Path) -> Published:

@@ -1,4 +1,4 @@
-"""Results beside published values: the tidy rows of Tables 1 and 2."""
+"""Results beside published values: the tidy rows of Tables 1 to 3 and of the results in the text."""
 
 import argparse
 from collections.abc import Callable
@@ -8,20 +8,28 @@ import pandas as pd
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
-from workflow_scripts.tables.layout import grid, latex, markdown
+from workflow_scripts.tables.layout import LAYOUTS, grid, latex, markdown
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
     IOU_TYPE_LABELS,
+    end_points,
     read_evaluations,
     schedule_order,
 )
 
 COMPARABLE = {"paper": "size", "smoke": "nothing"}
+ROW = ["train_set", "subset", "model", "setting"]
+PAIR = [*ROW, "iou_type", "metric", "point"]
+"""What pairs the two initialisations, each at a schedule of its own; `point` is the run's "end" or its "peak"."""
+KEY = [*PAIR, "initialisation"]
+CELL = [*KEY, "schedule"]
+"""What one number is of: settings of one model are told apart, seeds are not."""
 COLUMNS = [
-    "model",
+    *ROW,
     "initialisation",
     "schedule",
+    "point",
     "iteration",
     "iou_type",
     "metric",
@@ -33,9 +41,26 @@ COLUMNS = [
     "source",
 ]
 NUMBERS = ["iteration", "value", "standard_deviation", "seeds", "published"]
-CELL = ["model", "initialisation", "schedule", "iou_type", "metric"]
 
 Make = Callable[[pd.DataFrame, pd.DataFrame, str], pd.DataFrame]
+
+
+def baseline(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of Tables 1 and 2: all of COCO, no setting but the common ones."""
+    common = {"train_set": "coco", "subset": "all", "setting": "baseline"}
+    return evaluations[(evaluations[list(common)] == pd.Series(common)).all(axis=1)]
+
+
+def ends(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """`over_seeds` of each run's last evaluated checkpoint."""
+    return over_seeds(end_points(evaluations).assign(point="end"))
+
+
+def boxes_and_masks(results: pd.DataFrame) -> pd.DataFrame:
+    """AP, AP50 and AP75 of boxes and masks, the columns of Tables 2 and 3."""
+    return results[
+        results["iou_type"].isin(["bbox", "segm"]) & results["metric"].isin(["AP", "AP50", "AP75"])
+    ]
 
 
 def over_seeds(ends: pd.DataFrame) -> pd.DataFrame:
@@ -60,18 +85,38 @@ def join_sources(sources: pd.Series) -> str:
     )
 
 
-def differences(results: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """Rows "random - pre-train" of `value` and `published`; seeds are independent, so variances add.
+def beside(ours: pd.DataFrame, paper: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Ours with the paper's values as `published`, joined on `key`: `CELL`, or `KEY` where schedules are not compared.
+
+    What only one of the two has stays, with the other's numbers empty.
+    Raises `UserError` where ours has several numbers for one key: nobody can say which to set beside the paper's.
+    """
+    several = ours[ours.duplicated(key, keep=False)]
+    if not several.empty:
+        what = ", ".join(several.iloc[0][[*ROW, "initialisation"]])
+        schedules = ", ".join(several["schedule"].unique())
+        raise UserError(
+            f"The evaluations hold several schedules of {what}: {schedules}. Expected one; gather the table again."
+        )
+    theirs = paper.rename(columns={"value": "published", "schedule": "published_schedule"})
+    if "schedule" in key:
+        theirs = theirs.rename(columns={"published_schedule": "schedule"}).assign(published_schedule="")
+    results = ours.merge(theirs[[*key, "published_schedule", "published"]], on=key, how="outer", sort=False)
+    return results.assign(schedule=results["schedule"].fillna(results.pop("published_schedule")))
+
+
+def with_differences(results: pd.DataFrame, key: list[str] = PAIR) -> pd.DataFrame:
+    """Adds rows "random - pre-train" of `value` and `published`; seeds are independent, so variances add.
 
     key: the columns that pair the two initialisations.
     """
     random, pretrained = (results[results["initialisation"] == name] for name in ("random", "pretrained"))
     both = random.merge(pretrained, on=key, suffixes=("", "_pretrained"))
     if both.empty:
-        return results.iloc[:0]
+        return results
     squares = both["standard_deviation"] ** 2 + both["standard_deviation_pretrained"] ** 2
     other = both["schedule_pretrained"] if "schedule" not in key else both["schedule"]
-    return both.assign(
+    rows = both.assign(
         initialisation="difference",
         schedule=both["schedule"].where(both["schedule"] == other, both["schedule"] + " − " + other),
         iteration=pd.NA,
@@ -83,26 +128,28 @@ def differences(results: pd.DataFrame, key: list[str]) -> pd.DataFrame:
             join_sources(pd.Series(pair))
             for pair in zip(both["source"], both["source_pretrained"], strict=True)
         ],
-    )[results.columns]
+    )
+    return pd.concat([results, rows[results.columns]])
 
 
 def finish(results: pd.DataFrame, paper: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """`COLUMNS` in reading order, the paper's models first, without models that this study did not run.
+    """`COLUMNS` in reading order, the paper's rows first and in its order, without models that this study did not run.
 
     `comparable` says in what ours compare with published values: `COMPARABLE`, else the "sign" of differences.
     """
     ran = results.loc[results["source"].fillna("") != "", "model"].unique()
     results = results[results["model"].isin(ran)]
     order = {name: index for index, name in enumerate([*INITIALISATION_LABELS, *IOU_TYPE_LABELS])}
-    models = {name: index for index, name in enumerate(dict.fromkeys([*paper["model"], *results["model"]]))}
+    named = pd.concat([paper[ROW], results[ROW]]).drop_duplicates()
+    rows = {row: index for index, row in enumerate(named.itertuples(index=False, name=None))}
     ranked = results.assign(
         comparable=COMPARABLE.get(scale, "sign"),
         source=results["source"].fillna(""),
-        _model=results["model"].map(models),
+        _row=[rows[row] for row in results[ROW].itertuples(index=False, name=None)],
         _initialisation=results["initialisation"].map(order),
         _iou_type=results["iou_type"].map(order),
         _schedule=[schedule_order(name)[0] for name in results["schedule"]],
-    ).sort_values(["_model", "_initialisation", "_schedule", "_iou_type", "metric"], kind="stable")
+    ).sort_values(["_row", "_initialisation", "_schedule", "_iou_type", "metric"], kind="stable")
     numbers = {
         name: ranked[name].astype(float).round(4) for name in ("value", "standard_deviation", "published")
     }
@@ -124,8 +171,8 @@ def read_results(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def make_from_arguments(description: str | None, make: Make) -> None:
-    """The command line that the tables share: evaluations -> CSV, Markdown and LaTeX."""
+def make_from_arguments(description: str | None, make: Make, name: str) -> None:
+    """The command line that the tables share: evaluations -> CSV, Markdown and LaTeX, as `LAYOUTS` has `name`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--table", required=True, help="tidy CSV of evaluations")
     parser.add_argument("--published", required=True, help="reports/published.yaml")
@@ -135,7 +182,7 @@ def make_from_arguments(description: str | None, make: Make) -> None:
     parser.add_argument("--latex", required=True)
     arguments = parser.parse_args()
     results = make(read_evaluations(arguments.table), read_published(arguments.published), arguments.scale)
-    table = grid(results)
+    table = grid(results, LAYOUTS[name])
     outputs = (
         (arguments.csv, results.to_csv(index=False, lineterminator="\n")),
         (arguments.markdown, markdown(table)),

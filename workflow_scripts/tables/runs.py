@@ -19,10 +19,12 @@ from workflow_scripts.tables.tidy import EVALUATION_COLUMNS
 
 
 def labels(recipe: Recipe, schedule: str) -> dict[str, Any]:
-    """What tells a run's rows from another's."""
+    """What tells a run's rows from another's; the experiments that read it add what they call its setting."""
     return {
         "run": f"{recipe.name}/{schedule}",
         "recipe": recipe.name,
+        "train_set": recipe.train_set,
+        "subset": recipe.subset,
         "model": recipe.label,
         "initialisation": recipe.initialisation,
         "schedule": schedule,
@@ -41,7 +43,7 @@ def evaluations(recipe: Recipe, schedule: str, paths: Sequence[Path]) -> pd.Data
                 if not isinstance(value, dict):  # categories stay in the file
                     number = {"iou_type": iou_type, "metric": metric, "value": value, "source": str(path)}
                     rows.append(labels(recipe, schedule) | checkpoint | number)
-    table = pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
+    table = pd.DataFrame(rows, columns=[name for name in EVALUATION_COLUMNS if name != "setting"])
     return table.sort_values("iteration", kind="stable")
 
 

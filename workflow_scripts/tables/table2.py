@@ -4,12 +4,17 @@ import pandas as pd
 
 from workflow_scripts.errors import command
 from workflow_scripts.tables.published import of_experiment
-from workflow_scripts.tables.results import differences, finish, make_from_arguments, over_seeds
-from workflow_scripts.tables.tidy import end_points, schedule_order, series
-
-KEY = ["model", "initialisation", "iou_type", "metric"]
-IOU_TYPES = ("bbox", "segm")
-METRICS = ("AP", "AP50", "AP75")
+from workflow_scripts.tables.results import (
+    KEY,
+    baseline,
+    beside,
+    boxes_and_masks,
+    ends,
+    finish,
+    make_from_arguments,
+    with_differences,
+)
+from workflow_scripts.tables.tidy import schedule_order, series
 
 
 def make(evaluations: pd.DataFrame, published: pd.DataFrame, scale: str) -> pd.DataFrame:
@@ -17,28 +22,22 @@ def make(evaluations: pd.DataFrame, published: pd.DataFrame, scale: str) -> pd.D
 
     Raises `UserError` where the evaluations hold no box AP to choose by.
     """
-    ends = over_seeds(end_points(evaluations))
-    shown = ends[ends["iou_type"].isin(IOU_TYPES) & ends["metric"].isin(METRICS)]
-    ours = shown.merge(best_schedules(ends), on=["model", "initialisation", "schedule"])
-    paper = of_experiment(published, "table2").rename(
-        columns={"value": "published", "schedule": "published_schedule"}
-    )
-    results = paper[[*KEY, "published_schedule", "published"]].merge(ours, on=KEY, how="outer", sort=False)
-    results["schedule"] = results["schedule"].fillna(results.pop("published_schedule"))
-    both = pd.concat([results, differences(results, ["model", "iou_type", "metric"])])
-    return finish(both, paper, scale)
+    paper = of_experiment(published, "table2")
+    every = ends(baseline(evaluations))
+    best = boxes_and_masks(every).merge(best_schedules(every), on=["model", "initialisation", "schedule"])
+    return finish(with_differences(beside(best, paper, KEY)), paper, scale)
 
 
-def best_schedules(ends: pd.DataFrame) -> pd.DataFrame:
+def best_schedules(every: pd.DataFrame) -> pd.DataFrame:
     """The schedule of highest mean box AP by model and initialisation; the shorter of two equal ones."""
-    box = series(ends).sort_values("schedule", key=lambda names: names.map(schedule_order), kind="stable")
+    box = series(every).sort_values("schedule", key=lambda names: names.map(schedule_order), kind="stable")
     ranked = box.sort_values("value", ascending=False, kind="stable", na_position="last")
     return ranked.drop_duplicates(["model", "initialisation"])[["model", "initialisation", "schedule"]]
 
 
 def main() -> None:
     """Command line: evaluations -> CSV, Markdown and LaTeX."""
-    make_from_arguments(__doc__, make)
+    make_from_arguments(__doc__, make, "table2")
 
 
 if __name__ == "__main__":

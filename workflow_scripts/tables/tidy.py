@@ -14,13 +14,20 @@ INITIALISATION_LABELS = {
 }
 IOU_TYPE_LABELS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
 
-EVALUATION_COLUMNS = [
+LABEL_COLUMNS = [
     "run",
     "recipe",
+    "train_set",
+    "subset",
+    "setting",
     "model",
     "initialisation",
     "schedule",
     "seed",
+]
+"""What tells one run's rows from another's."""
+EVALUATION_COLUMNS = [
+    *LABEL_COLUMNS,
     "segment",
     "stage",
     "iteration",
@@ -47,9 +54,24 @@ def read_evaluations(path: str | Path) -> pd.DataFrame:
     return _typed(_read(path, EVALUATION_COLUMNS), path, integers=("iteration",))
 
 
+def read_run(path: str | Path) -> pd.DataFrame:
+    """The evaluations of one run: it has no `setting` before an experiment reads it. Raises as `read_evaluations`."""
+    columns = [name for name in EVALUATION_COLUMNS if name != "setting"]
+    return _typed(_read(path, columns), path, integers=("iteration",))
+
+
 def read_counts(path: str | Path) -> pd.DataFrame:
     """Counts with `COUNT_COLUMNS`. Raises `UserError` as `read_evaluations` does."""
     return _typed(_read(path, COUNT_COLUMNS), path)
+
+
+def read_training(path: str | Path) -> pd.DataFrame:
+    """Lines of metrics with `LABEL_COLUMNS` and `iteration`; `value` is the total loss (NaN where empty).
+
+    Raises `UserError` as `read_evaluations` does.
+    """
+    table = _read(path, [*LABEL_COLUMNS, "iteration", "loss"])
+    return _typed(table.assign(value=table["loss"]), path, integers=("iteration",))
 
 
 def series(evaluations: pd.DataFrame, iou_type: str = "bbox", metric: str = "AP") -> pd.DataFrame:

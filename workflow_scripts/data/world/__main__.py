@@ -1,15 +1,17 @@
-"""Draws a miniature world into `OUTPUT/coco` and `OUTPUT/classification`, and its manifest."""
+"""Draws a miniature world into `OUTPUT/coco`, `OUTPUT/voc` and `OUTPUT/classification`, and its manifest."""
 
 import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.data.world import coco_layout
+from workflow_scripts.data import voc
+from workflow_scripts.data.world import coco_layout, voc_layout
 from workflow_scripts.data.world.coco_layout import FIRST_IMAGE_ID, Json
 from workflow_scripts.data.world.scene import draw_classification_picture, draw_scene, generator
 from workflow_scripts.data.world.settings import Settings, read_settings
@@ -19,13 +21,15 @@ from workflow_scripts.files import sha256, write_json
 
 # Written into each drawn folder, so that no other folder of the same name is ever replaced.
 MARKER = "miniature_world.json"
-FOLDERS = ("coco", "classification")
+FOLDERS = ("coco", "voc", "classification")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", default="{}", help="JSON object; what is left out keeps its default")
-    parser.add_argument("--output", type=Path, required=True, help="folder for coco/ and classification/")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for coco/, voc/ and classification/"
+    )
     parser.add_argument(
         "--manifest", type=Path, required=True, help="file for counts and hashes, written last"
     )
@@ -40,7 +44,7 @@ def main() -> None:
 
 
 def draw_world(settings: Settings, output: Path, processes: int = 1) -> Json:
-    """Draw `output`/coco and `output`/classification and return the manifest.
+    """Draw `output`/coco, `output`/voc and `output`/classification and return the manifest.
 
     Everything is drawn aside and moved into place at the end. Raises UserError if a folder stands there that
     no earlier drawing made.
@@ -71,8 +75,9 @@ def _draw(settings: Settings, drawing: Path, processes: int) -> Json:
     with ProcessPoolExecutor(processes) as pool:
         run = map if processes == 1 else partial(pool.map, chunksize=32)
         scenes = _draw_coco(settings, drawing / "coco", run)
+        voc_scenes = _draw_voc(settings, drawing / "voc", run)
         pictures = _draw_classification(settings, drawing / "classification", run)
-    return _manifest(settings, drawing, scenes + pictures)
+    return _manifest(settings, drawing, scenes + voc_scenes + pictures)
 
 
 def _draw_coco(settings: Settings, folder: Path, run: Any) -> list[Path]:
@@ -106,6 +111,35 @@ def _draw_scene_file(settings: Settings, folder: Path, number: int) -> tuple[Jso
     return record, coco_layout.annotations(scene.instances, image_id)
 
 
+def _draw_voc(settings: Settings, folder: Path, run: Any) -> list[Path]:
+    """Draw the folders VOC2007 and VOC2012, pictures, annotations and splits; the image files in order."""
+    train = settings.voc_train_images
+    counts = (train - train // 2, train // 2, settings.voc_val_images)
+    paths: list[Path] = []
+    for (stream, (year, split)), count in zip(voc_layout.SPLITS.items(), counts, strict=True):
+        year_folder = folder / f"VOC{year}"
+        for part in ("Annotations", "ImageSets/Main", "JPEGImages"):
+            (year_folder / part).mkdir(parents=True, exist_ok=True)
+        names = [voc_layout.image_name(year, split, number) for number in range(count)]
+        paths += run(partial(_draw_voc_files, settings, year_folder, stream), range(count), names)
+        lines = "".join(f"{name}\n" for name in names)
+        (year_folder / "ImageSets" / "Main" / f"{split}.txt").write_text(lines)
+    return paths
+
+
+def _draw_voc_files(settings: Settings, folder: Path, stream: str, number: int, name: str) -> Path:
+    size = settings.image_size
+    rng = generator(settings.seed, stream, number)
+    scene = draw_scene(
+        rng, size, things=voc_layout.THINGS, categories=voc_layout.VOC_CATEGORIES, crowd_share=0
+    )
+    path = folder / "JPEGImages" / f"{name}.jpg"
+    scene.image.save(path, quality=95)
+    annotation = voc.xml(path.name, size, size, voc_layout.objects(scene.instances))
+    (folder / "Annotations" / f"{name}.xml").write_text(annotation)
+    return path
+
+
 def _draw_classification(settings: Settings, folder: Path, run: Any) -> list[Path]:
     """Draw the image folders of both splits, `split`/`class`/`number`.jpg; the image files in order."""
     paths: list[Path] = []
@@ -134,17 +168,26 @@ def _write_json(path: Path, value: Json) -> None:
 
 
 def _manifest(settings: Settings, drawing: Path, images: list[Path]) -> Json:
-    """Settings, number of images, each annotation file's hash, and one hash over all images in order."""
-    all_images = hashlib.sha256()
-    for path in images:
-        all_images.update(path.read_bytes())
-    annotation_files = sorted((drawing / "coco" / "annotations").glob("*.json"))
+    """Settings, number of images, and hashes: one a COCO annotation file, one over VOC's, one over all images."""
+    voc_files = [
+        *(drawing / "voc").glob("*/ImageSets/Main/*.txt"),
+        *(drawing / "voc").glob("*/Annotations/*.xml"),
+    ]
     return {
         "settings": settings.model_dump(),
         "images": len(images),
-        "annotations": {path.name: sha256(path) for path in annotation_files},
-        "images_sha256": all_images.hexdigest(),
+        "annotations": {path.name: sha256(path) for path in sorted((drawing / "coco/annotations").iterdir())},
+        "voc_annotations_sha256": _joint_sha256(sorted(voc_files)),
+        "images_sha256": _joint_sha256(images),
     }
+
+
+def _joint_sha256(paths: Iterable[Path]) -> str:
+    """One hash over the contents of files, in order."""
+    joint = hashlib.sha256()
+    for path in paths:
+        joint.update(path.read_bytes())
+    return joint.hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Scenes of several things that hide one another, and pictures of a single thing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,23 @@ from workflow_scripts.data.world.painting import (
     random_corner,
 )
 from workflow_scripts.data.world.people import person
-from workflow_scripts.data.world.vocabulary import CATEGORIES, CATEGORY_WEIGHTS, CLASSES, Category, thing
+from workflow_scripts.data.world.vocabulary import CATEGORIES, CLASSES, Category, thing
 
 # The first part of every image's random seed after the world's own: never reorder.
-SPLITS = ("train", "val", "classification_train", "classification_val")
+SPLITS = (
+    "train",
+    "val",
+    "classification_train",
+    "classification_val",
+    "voc_2007_trainval",
+    "voc_2012_train",
+    "voc_2012_val",
+)
 
 EMPTY_SHARE = 0.03
 GREY_SHARE = 0.02
 CROWD_SHARE = 0.05
+THINGS = (3, 7)
 # Sizes as fractions of the picture's side, drawn log-uniformly: more small things than large ones.
 THING_SIZES = (0.14, 0.55)
 PERSON_SIZES = (0.26, 0.8)
@@ -69,16 +79,25 @@ def generator(seed: int, split: str, *number: int) -> np.random.Generator:
     return np.random.default_rng([seed, SPLITS.index(split), *number])
 
 
-def draw_scene(rng: np.random.Generator, size: int) -> Scene:
-    """Draw a scene of [size, size] pixels: 3 to 7 things; at times a crowd, an empty or a grey picture."""
-    empty, grey, crowded = rng.random(3) < [EMPTY_SHARE, GREY_SHARE, CROWD_SHARE]
+def draw_scene(
+    rng: np.random.Generator,
+    size: int,
+    things: tuple[int, int] = THINGS,
+    categories: Sequence[Category] = CATEGORIES,
+    crowd_share: float = CROWD_SHARE,
+) -> Scene:
+    """Draw a scene of [size, size] pixels; at times an empty or a grey picture.
+
+    `things`: least and most of them, of `categories` by their weights; `crowd_share`: of pictures with a crowd.
+    """
+    empty, grey, crowded = rng.random(3) < [EMPTY_SHARE, GREY_SHARE, crowd_share]
     canvas = background(size, int(rng.integers(5, 11)), rng)
     instances: list[Instance] = []
     if not empty:
         if crowded:
-            _add_crowd(canvas, instances, rng)
-        for _ in range(int(rng.integers(3, 8))):
-            _add_thing(canvas, instances, rng)
+            _add_crowd(canvas, instances, categories, rng)
+        for _ in range(int(rng.integers(things[0], things[1] + 1))):
+            _add_thing(canvas, instances, categories, rng)
     for instance in instances:
         _settle_keypoints(instance)
     return Scene(develop(canvas, rng, bool(grey)), instances)
@@ -98,10 +117,17 @@ def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float
     return float(np.exp(rng.uniform(*np.log(bounds))))
 
 
-def _add_thing(canvas: Canvas, instances: list[Instance], rng: np.random.Generator) -> None:
+def _any_of(categories: Sequence[Category], rng: np.random.Generator) -> Category:
+    weights = np.array([category.weight for category in categories])
+    return categories[rng.choice(len(categories), p=weights / weights.sum())]
+
+
+def _add_thing(
+    canvas: Canvas, instances: list[Instance], categories: Sequence[Category], rng: np.random.Generator
+) -> None:
     """Add one thing in front of the others, if a place is found that leaves each of them visible enough."""
     size = canvas.shape[0]
-    category = CATEGORIES[rng.choice(len(CATEGORIES), p=CATEGORY_WEIGHTS)]
+    category = _any_of(categories, rng)
     patch = _figure(category, size, (THING_SIZES, PERSON_SIZES), rng)
     whole = float(patch.coverage.sum())
     for _ in range(10):
@@ -138,10 +164,12 @@ def _figure(
     return paint(figure, size * _log_uniform(rng, bounds[is_person]), angle, rng)
 
 
-def _add_crowd(canvas: Canvas, instances: list[Instance], rng: np.random.Generator) -> None:
+def _add_crowd(
+    canvas: Canvas, instances: list[Instance], categories: Sequence[Category], rng: np.random.Generator
+) -> None:
     """Add a dense group of small things of one category, annotated as one."""
     size = canvas.shape[0]
-    category = CATEGORIES[rng.choice(len(CATEGORIES), p=CATEGORY_WEIGHTS)]
+    category = _any_of(categories, rng)
     visible = np.zeros((size, size), dtype=np.float32)
     centre, spread = rng.uniform(0.25 * size, 0.75 * size, 2), 0.11 * size
     for offset in rng.normal(0, spread, (int(rng.integers(9, 16)), 2)):

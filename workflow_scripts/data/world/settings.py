@@ -11,7 +11,10 @@ MOST_IMAGES = 1_000_000
 
 
 class Settings(BaseModel):
-    """How many pictures to draw, and how large (side in pixels); `seed` chooses the world."""
+    """How many pictures to draw, and how large (side in pixels); `seed` chooses the world.
+
+    `voc_train_images` are shared out evenly between VOC2007's trainval and VOC2012's train.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -19,6 +22,8 @@ class Settings(BaseModel):
     image_size: int = Field(default=80, ge=48)
     train_images: int = Field(default=2000, ge=1, le=MOST_IMAGES)
     val_images: int = Field(default=250, ge=1, le=MOST_IMAGES)
+    voc_train_images: int = Field(default=600, ge=2, le=MOST_IMAGES)
+    voc_val_images: int = Field(default=100, ge=1, le=MOST_IMAGES)
     classification_image_size: int = Field(default=64, ge=24)
     classification_images_per_class: int = Field(default=200, ge=1, le=MOST_IMAGES)
     classification_val_images_per_class: int = Field(default=20, ge=1, le=MOST_IMAGES)

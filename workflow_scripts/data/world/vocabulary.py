@@ -203,8 +203,6 @@ CATEGORIES = (
     Category(9, "mushroom", "food", "mushroom", "dotted"),
     Category(10, "mug", "kitchen", "mug", "plain"),
 )
-CATEGORY_WEIGHTS = np.array([category.weight for category in CATEGORIES])
-CATEGORY_WEIGHTS /= CATEGORY_WEIGHTS.sum()
 
 # The classes to pre-train on: shapes of the scenes with other patterns, and shapes that no scene has.
 CLASSES = tuple(

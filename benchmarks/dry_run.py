@@ -1,0 +1,83 @@
+"""How long Snakemake takes to plan the whole paper, and how that grows with the number of jobs.
+
+    python -m benchmarks.dry_run
+
+plans every experiment at the paper's scale for 1, 3 and 6 seeds, on files that only exist, and prints for each: jobs,
+seconds, peak memory, and milliseconds a job as a ratio to those of one seed.
+"""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+EXPERIMENTS = [
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig4",
+    "fig5",
+    "fig6",
+    "fig7",
+    "fig8",
+    "table1",
+    "table2",
+    "table3",
+    "text",
+]
+
+
+def datasets(folder: Path) -> dict[str, object]:
+    """Empty files and folders under every name that the configuration asks for."""
+    annotations = folder / "annotations.json"
+    annotations.touch()
+    images = {"annotations": str(annotations), "images": str(folder)}
+    both = {"train": images, "val": images}
+    part = {"folder": str(folder), "split": "train"}
+    return {
+        "coco": {**both, "keypoints": {"train": str(annotations), "val": str(annotations)}},
+        "voc": {"train": [part], "val": part},
+        "classification": {"train": str(folder), "val": str(folder)},
+    }
+
+
+def plan(folder: Path, seeds: int) -> tuple[int, float]:
+    """Jobs of a dry run from nothing, and its seconds."""
+    values = {"scale": "paper", "experiments": EXPERIMENTS, "models": ["R50_GN", "R101_GN"]}
+    config = folder / "config.json"
+    config.write_text(json.dumps({**values, "seeds": list(range(seeds)), "datasets": datasets(folder)}))
+    options = ["--snakefile", str(REPOSITORY / "Snakefile"), "--dry-run", "--quiet", "rules"]
+    files = [str(REPOSITORY / "config.yaml"), str(config)]
+    command = [sys.executable, "-m", "snakemake", *EXPERIMENTS, *options, "--configfile", *files]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
+    seconds = time.perf_counter() - began
+    found = re.search(r"^total +(\d+)", done.stdout + done.stderr, re.MULTILINE)
+    if done.returncode or not found:
+        raise RuntimeError(done.stdout + done.stderr)
+    return int(found[1]), seconds
+
+
+def main() -> None:
+    """Measure and print."""
+    once = 0.0
+    for seeds in (1, 3, 6):
+        with tempfile.TemporaryDirectory() as folder:
+            jobs, seconds = plan(Path(folder), seeds)
+        once = once or seconds / jobs
+        # Of the largest child so far: each is larger than the one before.
+        megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(
+            f"{seeds} seeds: {jobs:,} jobs, {seconds:.1f} s, {megabytes:.0f} MB, {1000 * seconds / jobs:.1f} ms a job "
+            f"({seconds / jobs / once:.2f} times that of one seed)"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Figures of settings and subsets: which panels are drawn, in which order, and what is left out."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.figures import PUBLISHED, dots, ends, enhanced, evaluations, less_data, losses, marked, texts
+from workflow_scripts.errors import UserError
+from workflow_scripts.figures import fig5, fig7, fig8
+from workflow_scripts.figures.style import Style
+from workflow_scripts.tables.published import read_published
+from workflow_scripts.tables.tidy import read_training
+
+
+def test_enhanced_baselines_have_a_panel_a_model_and_kind_of_ap_and_settings_from_top_to_bottom() -> None:
+    figure = fig5.draw(enhanced(), Style(), None)
+
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == [
+        f"{model}: {kind} AP (%)" for model in ("R50 GN", "R101 GN") for kind in ("box", "mask")
+    ]
+    assert dots(figure.axes[0])["random"] == [(41.0, 0), (43.0, 1), (45.0, 2), (47.0, 3)]
+    assert dots(figure.axes[3])["pretrained"] == [(36.0, 0), (38.0, 1), (40.0, 2), (42.0, 3)]
+    ticks = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
+    assert ticks == list(fig5.SETTINGS)
+    assert "47.0 (9x)" in texts(figure)
+    assert "47.0 (6x)" in texts(figure)
+
+
+def test_enhanced_baselines_that_were_not_run_are_not_drawn() -> None:
+    table = enhanced(models=("R101 GN",), settings=("train aug", "baseline"))
+    figure = fig5.draw(table[table["iou_type"] == "segm"], Style(), None)
+
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["R101 GN: mask AP (%)"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["baseline", "train aug"]
+    with pytest.raises(UserError, match="its settings are own grid search"):
+        fig5.draw(table.assign(setting="own grid search"), Style(), None)
+
+
+def test_enhanced_baselines_of_several_seeds_are_a_mean_and_of_several_schedules_the_longest() -> None:
+    table = enhanced(seeds=(0, 2))
+    shorter = table.assign(schedule="1x", iteration=10, value=0.0)
+    axes = fig5.draw(pd.concat([shorter, table]), Style(), None).axes[0]
+
+    assert dots(axes)["random"][0] == (42.0, 0)
+    seeds = [x for marks in axes.collections for x, _ in marks.get_offsets() if len(marks.get_offsets()) == 2]
+    assert sorted(seeds)[:4] == [41.0, 41.0, 43.0, 43.0]
+    assert "1x" not in texts(axes.figure)
+
+
+def test_published_masks_stand_beside_enhanced_baselines_only_where_comparable() -> None:
+    figure = fig5.draw(enhanced(), Style(), read_published(PUBLISHED))
+
+    assert [sorted(x for x, _ in marked(axes)) for axes in figure.axes] == [
+        [],
+        [40.9, 41.6],
+        [],
+        [41.9, 42.5],
+    ]
+    without = fig5.draw(enhanced(), Style(), None)
+    assert not any(marked(axes) for axes in without.axes)
+    assert "not comparable" in texts(without)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.04, float("nan")])
+def test_enhanced_baselines_without_a_difference_do_not_get_an_axis_of_noise(value: float) -> None:
+    low, high = fig5.draw(enhanced().assign(value=value), Style(), None).axes[0].get_xlim()
+
+    assert high - low > 2
+
+
+def test_less_data_has_a_panel_a_subset_and_setting_with_its_own_iterations_and_one_ap() -> None:
+    figure = fig7.draw(less_data(), Style(), read_published(PUBLISHED))
+
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "35k subset,\ndefault hyper-parameters",
+        "35k subset,\nre-searched hyper-parameters",
+        "10k subset,\nre-searched hyper-parameters",
+    ]
+    assert [marked(axes) for axes in figure.axes] == [
+        [],
+        [(540_000, 36.3), (540_000, 36.3)],
+        [(60_000, 26.0), (220_000, 25.9)],
+    ]
+    assert [ends(axes) for axes in figure.axes] == [["2x", "6x"], ["6x"], ["60k", "220k"]]
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert len({axes.get_xlim() for axes in figure.axes}) == 2
+
+
+def test_panels_of_less_data_that_were_not_run_are_left_out() -> None:
+    table = less_data()
+    figure = fig7.draw(table[table["subset"] == "10k"], Style(), None)
+
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "10k subset,\nre-searched hyper-parameters"
+    ]
+    with pytest.raises(UserError, match="holds all with baseline; expected 35k with default"):
+        fig7.draw(evaluations(), Style(), None)
+
+
+def test_a_loss_is_a_running_mean_before_the_lines_of_the_log() -> None:
+    axes = fig8.draw(losses(seeds=(0, 2)), Style(), None).axes[0]
+
+    assert [line.get_label() for line in axes.lines[1::2]] == ["random init", "w/ pre-train"]
+    assert list(axes.lines[0].get_ydata()) == [float(value) for value in range(11, 1, -1)]
+    assert list(axes.lines[1].get_ydata()) == [10.5, *(float(value) for value in range(10, 2, -1)), 2.5]
+    assert axes.get_ylim()[0] == 0
+    for expected in ("3 lines of the log, 60 iterations", "Mean of 2 seeds"):
+        assert expected in texts(axes.figure)
+
+
+def test_losses_of_several_settings_differ_in_their_lines() -> None:
+    settings = ("re-searched hyper-parameters", "own grid search")
+    axes = fig8.draw(losses(settings=settings), Style(), None).axes[0]
+
+    assert [(line.get_linestyle(), line.get_label()) for line in axes.lines[1::2]] == [
+        ("-", "random init, re-searched hyper-parameters"),
+        ("-", "w/ pre-train, re-searched hyper-parameters"),
+        ("--", "random init, own grid search"),
+        ("--", "w/ pre-train, own grid search"),
+    ]
+    with pytest.raises(UserError, match="no loss on the subset 1k; its subsets: all"):
+        fig8.draw(losses().assign(subset="all"), Style(), None)
+
+
+def test_a_spike_of_the_loss_does_not_flatten_the_curves() -> None:
+    table = losses()
+    table.loc[3, "value"] = 1e6
+
+    assert fig8.draw(table, Style(), None).axes[0].get_ylim()[1] < 1e6
+
+
+@pytest.mark.parametrize("column", ["setting", "iteration", "loss"])
+def test_a_missing_column_of_training_is_named(tmp_path: Path, column: str) -> None:
+    losses().drop(columns=["value", column]).to_csv(tmp_path / "t.csv", index=False)
+
+    with pytest.raises(UserError, match=f"t.csv: the column {column} is missing"):
+        read_training(tmp_path / "t.csv")
+
+
+def test_a_training_is_read_as_its_total_loss(tmp_path: Path) -> None:
+    losses().drop(columns="value").to_csv(tmp_path / "t.csv", index=False)
+
+    table = read_training(tmp_path / "t.csv")
+    assert list(table["value"][:2]) == [10.0, 9.0]
+    assert list(table["iteration"][:2]) == [20, 40]

@@ -1,0 +1,322 @@
+"""The paper's eight conclusions, each as claims about numbers that a study's results bear out, refute or leave open.
+
+Every criterion was fixed before there were results, is the same for and against, and reads 95% intervals. A claim
+wants an interval wholly on one side of a bound: it holds if it is, fails if it lies wholly on the other side, and is
+undecided if it straddles the bound. A conclusion is shown if all its claims hold, contradicted if one fails, and
+otherwise not shown. All available runs are judged, none is picked by its result. "The end" is the last checkpoint
+of an arm's longest schedule.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from workflow_scripts.report.comparisons import Arm, Metric, Results, metric_label
+from workflow_scripts.report.intervals import Estimate, Sample, estimate, number
+
+NO_WORSE_SHARE = 0.025
+"""Random init is no worse if it lacks less than this share of the pre-trained value: 1 point of the paper's 41 AP.
+
+The paper calls 35.2 against 35.6 (1.1% short, VGG-16) on a par and 36.8 against 40.3 (8.7% short, R50 at 2x) behind;
+trainings that differ in the seed alone spread over some 0.5 points. A share, so that it means the same at an AP of 10.
+"""
+USEFUL_SHARE = 0.5
+"""An AP is useful if it is above this share of the pre-trained one: detectors that fail to converge stay near 0."""
+
+BOX: Metric = ("bbox", "AP")
+BOX50: Metric = ("bbox", "AP50")
+BOX75: Metric = ("bbox", "AP75")
+MASK: Metric = ("segm", "AP")
+KEYPOINT: Metric = ("keypoints", "AP")
+MAIN: dict[str, Metric] = {"coco": BOX, "keypoints": KEYPOINT, "voc": BOX50}
+"""What each training set is scored by."""
+
+REFERENCE = Arm("coco", "all", "baseline", "R50 GN")
+DEFAULT = "default hyper-parameters"
+SEARCHED = "re-searched hyper-parameters"
+OWN_SEARCH = "own grid search"
+LITTLE_DATA = {"10k": True, "35k": True, "1k": False, "3.5k": False}
+"""By number of images, whether the paper finds that random init holds."""
+REQUIRED_SUBSETS = ("10k", "1k")
+PEAKS = ("3.5k",)
+"""Subsets for which the paper compares the highest value along the training, for both initialisations alike."""
+LAST_TENTH = 0.9
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That a number's interval lies wholly `above` or `below` a bound."""
+
+    what: str
+    estimate: Estimate
+    needs: Literal["above", "below"]
+    bound: float
+
+    @property
+    def holds(self) -> bool | None:
+        """None where the interval is missing or holds the bound."""
+        low, high = self.estimate.low, self.estimate.high
+        if low is None or high is None or low <= self.bound <= high:
+            return None
+        return (low > self.bound) == (self.needs == "above")
+
+    @property
+    def label(self) -> str:
+        """`what`, and what it needs."""
+        return f"{self.what}; needs to be {self.needs} {number(self.bound, 2)}"
+
+
+@dataclass
+class Finding:
+    """The claims that could be made, what is `missing` of those that had to be, and `notes` that decide nothing."""
+
+    claims: list[Claim] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    notes: list[tuple[str, Estimate]] = field(default_factory=list)
+
+
+def possible_from_random_init(results: Results, losses: pd.DataFrame) -> Finding:
+    """Every run from random init on a whole training set ends at a useful AP.
+
+    Claim: its metric at the end is above half of that after pre-training (`USEFUL_SHARE`), with the same architecture.
+    """
+    finding = Finding()
+    for arm in results.arms(subset="all"):
+        if pair := _ends(results, arm, MAIN[arm.train_set]):
+            random, pretrained = pair
+            what = f"{_what(arm, MAIN[arm.train_set])}, end: random − {USEFUL_SHARE:g} pre-train"
+            half = estimate(random, pretrained * -USEFUL_SHARE)
+            finding.claims.append(Claim(what, half, "above", 0.0))
+    if not finding.claims:
+        finding.missing.append("runs of both initialisations on a whole training set")
+    return finding
+
+
+def needs_more_iterations(results: Results, losses: pd.DataFrame) -> Finding:
+    """At the shortest schedule random init is behind, at the longest it is not: box AP on all of COCO, each model.
+
+    Claims: at the shortest schedule that both trained, random - pre-train is below 0; at the longest, random init is
+    no worse (`NO_WORSE_SHARE`).
+    """
+    finding = Finding()
+    for arm in results.arms(train_set="coco", subset="all", setting="baseline"):
+        schedules = results.common_schedules(arm)
+        if len(schedules) > 1:
+            short, long = (_ends(results, arm, BOX, schedule) for schedule in (schedules[0], schedules[-1]))
+            if short and long:
+                finding.claims.append(_behind(f"{_what(arm, BOX)}, {schedules[0]}", *short))
+                finding.claims.append(_no_worse(f"{_what(arm, BOX)}, {schedules[-1]}", *long))
+    if not finding.claims:
+        finding.missing.append("two schedules of both initialisations on all of COCO (fig1 or table1)")
+    return finding
+
+
+def no_worse_in_many_circumstances(results: Results, losses: pd.DataFrame) -> Finding:
+    """Random init ends no worse by other metrics, with stronger baselines, larger models, SyncBN and VGG-16.
+
+    Claims: box AP, box AP75 and mask AP at the end of every pair of arms on all of COCO, but for the box AP of R50 with
+    GN, which is the second conclusion's. Required: AP75 of R50 with GN, and one other circumstance.
+    """
+    finding = Finding()
+    compared = []
+    for arm in results.arms(train_set="coco", subset="all"):
+        for metric in (BOX, BOX75, MASK):
+            pair = _ends(results, arm, metric)
+            if pair and (arm, metric) != (REFERENCE, BOX):
+                finding.claims.append(_no_worse(f"{_what(arm, metric)}, end", *pair))
+                compared.append((arm, metric))
+    if (REFERENCE, BOX75) not in compared:
+        finding.missing.append("AP75 of R50 GN on all of COCO, both initialisations (fig1, table1 or table2)")
+    if all(arm == REFERENCE for arm, _ in compared):
+        finding.missing.append("another model, normalisation or setting (fig3, fig4, fig5 or text)")
+    return finding
+
+
+def holds_down_to_10k_images(results: Results, losses: pd.DataFrame) -> Finding:
+    """With hyper-parameters searched anew, random init is no worse on 35k and 10k images, and worse on 3.5k and 1k.
+
+    Claims: no worse or worse than `NO_WORSE_SHARE` at the end (3.5k: at the peak along the training, as in the paper);
+    on 1k also worse with hyper-parameters searched for random init itself. Required: 10k and 1k. The training loss on
+    1k (Fig. 8) is set beside, and decides nothing.
+    """
+    finding = Finding()
+    for subset, holds in LITTLE_DATA.items():
+        arm = Arm("coco", subset, SEARCHED, REFERENCE.model)
+        pair = _peaks(results, arm, BOX) if subset in PEAKS else _ends(results, arm, BOX)
+        if pair:
+            point = "peak" if subset in PEAKS else "end"
+            claim = _no_worse if holds else _worse
+            finding.claims.append(claim(f"{_what(arm, BOX)}, {point}", *pair))
+        elif subset in REQUIRED_SUBSETS:
+            finding.missing.append(f"both initialisations on subset {subset} with {SEARCHED} (fig7 or text)")
+    own = Arm("coco", "1k", OWN_SEARCH, REFERENCE.model)
+    random = results.end(own, "random", BOX)
+    pretrained = results.end(Arm("coco", "1k", SEARCHED, REFERENCE.model), "pretrained", BOX)
+    if random and pretrained:
+        finding.claims.append(_worse(f"{_what(own, BOX)}, end", random, pretrained))
+    finding.notes += _last_losses(losses)
+    return finding
+
+
+def speeds_up_convergence(results: Results, losses: pd.DataFrame) -> Finding:
+    """After equally many iterations, early in training, pre-training is ahead: box AP on all of COCO, each model.
+
+    Claim: the mean of random - pre-train over the checkpoints of the shortest schedule that both trained is below 0:
+    the area between the two curves, so that no checkpoint is picked.
+    """
+    finding = Finding()
+    for arm in results.arms(train_set="coco", subset="all", setting="baseline"):
+        for schedule in results.common_schedules(arm)[:1]:
+            pairs = [
+                [results.at(arm, name, BOX, schedule, iteration) for name in ("random", "pretrained")]
+                for iteration in results.iterations(arm, schedule)
+            ]
+            measured = [(random, pretrained) for random, pretrained in pairs if random and pretrained]
+            if measured:
+                random, pretrained = (_mean(side) for side in zip(*measured, strict=True))
+                what = f"{_what(arm, BOX)}, mean of {len(measured)} checkpoints of {schedule}"
+                finding.claims.append(_behind(what, random, pretrained))
+    if not finding.claims:
+        finding.missing.append("checkpoints of both initialisations along a schedule (fig1)")
+    return finding
+
+
+def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Finding:
+    """On 35k images with the hyper-parameters chosen for all of COCO, a pre-trained model overfits: AP falls.
+
+    Claim: box AP at the end of the longest schedule minus that of the shortest, both pre-trained, is below 0.
+    """
+    finding = Finding()
+    arm = Arm("coco", "35k", DEFAULT, REFERENCE.model)
+    schedules = results.schedules(arm, "pretrained")
+    if len(schedules) > 1:
+        short, long = (
+            results.end(arm, "pretrained", BOX, schedule) for schedule in (schedules[0], schedules[-1])
+        )
+        if short and long:
+            what = f"{_what(arm, BOX)}, pre-train: {schedules[-1]} − {schedules[0]}"
+            finding.claims.append(Claim(what, estimate(long - short), "below", 0.0))
+    if not finding.claims:
+        finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (fig7)")
+    return finding
+
+
+def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame) -> Finding:
+    """Pre-training helps AP75 less than AP50, and keypoints less than boxes.
+
+    Differences are in percent of the pre-trained value, since the metrics are on scales of their own. Claims: random -
+    pre-train of box AP75 is above that of AP50, each model on all of COCO, at the longest schedule that both trained;
+    random - pre-train of keypoint AP is above that of box AP, at the shortest schedule that both trained keypoints for.
+    """
+    finding = Finding()
+    for arm in results.arms(train_set="coco", subset="all", setting="baseline"):
+        for schedule in results.common_schedules(arm)[-1:]:
+            strict, loose = (_relative(results, arm, metric, schedule) for metric in (BOX75, BOX50))
+            if strict and loose:
+                difference = estimate(strict[0] - loose[0], strict[1] - loose[1])
+                what = f"{arm.label}, {schedule}: random − pre-train in %, box AP75 − AP50"
+                finding.claims.append(Claim(what, difference, "above", 0.0))
+    if not finding.claims:
+        finding.missing.append("box AP75 of both initialisations on all of COCO (fig1, table1 or table2)")
+    keypoints = Arm("keypoints", "all", "baseline", REFERENCE.model)
+    for schedule in results.common_schedules(keypoints)[:1]:
+        points, boxes = (
+            _relative(results, arm, MAIN[arm.train_set], schedule) for arm in (keypoints, REFERENCE)
+        )
+        if points and boxes:
+            difference = estimate(*points, *(sample * -1 for sample in boxes))
+            what = f"{REFERENCE.model}, {schedule}: random − pre-train in %, keypoint AP − box AP"
+            finding.claims.append(Claim(what, difference, "above", 0.0))
+            return finding
+    finding.missing.append("keypoints and boxes of both initialisations at the same schedule (fig6 and fig1)")
+    return finding
+
+
+def few_instances_hurt_like_few_images(results: Results, losses: pd.DataFrame) -> Finding:
+    """On PASCAL VOC, with few instances an image and few categories, random init does not catch up.
+
+    Claim: mAP at IoU 0.5 at the end is worse than `NO_WORSE_SHARE`.
+    """
+    finding = Finding()
+    for arm in results.arms(train_set="voc", subset="all"):
+        if pair := _ends(results, arm, BOX50):
+            finding.claims.append(_worse(f"{_what(arm, BOX50)}, end", *pair))
+    if not finding.claims:
+        finding.missing.append("both initialisations on PASCAL VOC (text)")
+    return finding
+
+
+CONCLUSIONS: tuple[tuple[str, Callable[[Results, pd.DataFrame], Finding]], ...] = (
+    ("Training from random init is possible with no change of architecture.", possible_from_random_init),
+    ("Random init needs more iterations, and then catches up.", needs_more_iterations),
+    ("Random init is no worse in the end under many circumstances.", no_worse_in_many_circumstances),
+    ("This holds down to 10k images, and breaks below.", holds_down_to_10k_images),
+    ("Pre-training speeds up convergence.", speeds_up_convergence),
+    ("Pre-training does not by itself reduce overfitting.", does_not_reduce_overfitting),
+    ("Pre-training helps less where the task needs localisation.", helps_less_where_localisation_matters),
+    ("Few instances and categories hurt like few images.", few_instances_hurt_like_few_images),
+)
+"""The paper's conclusions in its order, and what decides each."""
+
+
+def _behind(what: str, random: Sample, pretrained: Sample) -> Claim:
+    return Claim(f"{what}: random − pre-train", estimate(random, pretrained * -1), "below", 0.0)
+
+
+def _no_worse(what: str, random: Sample, pretrained: Sample) -> Claim:
+    margin = NO_WORSE_SHARE * pretrained.mean
+    return Claim(f"{what}: random − pre-train", estimate(random, pretrained * -1), "above", -margin)
+
+
+def _worse(what: str, random: Sample, pretrained: Sample) -> Claim:
+    margin = NO_WORSE_SHARE * pretrained.mean
+    return Claim(f"{what}: random − pre-train", estimate(random, pretrained * -1), "below", -margin)
+
+
+def _what(arm: Arm, metric: Metric) -> str:
+    return f"{arm.label}, {metric_label(metric)}"
+
+
+def _ends(
+    results: Results, arm: Arm, metric: Metric, schedule: str | None = None
+) -> tuple[Sample, Sample] | None:
+    """Random init and pre-training at the end of a schedule, of each one's longest if none is named."""
+    random, pretrained = (results.end(arm, name, metric, schedule) for name in ("random", "pretrained"))
+    return (random, pretrained) if random and pretrained else None
+
+
+def _peaks(results: Results, arm: Arm, metric: Metric) -> tuple[Sample, Sample] | None:
+    random, pretrained = (results.peak(arm, name, metric) for name in ("random", "pretrained"))
+    return (random, pretrained) if random and pretrained else None
+
+
+def _relative(results: Results, arm: Arm, metric: Metric, schedule: str) -> tuple[Sample, Sample] | None:
+    """Random init, and pre-training with a minus, in percent of the pre-trained value."""
+    pair = _ends(results, arm, metric, schedule)
+    if pair is None or pair[1].mean <= 0:
+        return None
+    unit = 100 / pair[1].mean
+    return pair[0] * unit, pair[1] * -unit
+
+
+def _mean(samples: tuple[Sample, ...]) -> Sample:
+    total = samples[0]
+    for sample in samples[1:]:
+        total = total + sample
+    return total * (1 / len(samples))
+
+
+def _last_losses(losses: pd.DataFrame) -> list[tuple[str, Estimate]]:
+    """Random - pre-train of the training loss on 1k images, over the last tenth of each run."""
+    rows = losses[(losses["subset"] == "1k") & (losses["setting"] == SEARCHED)].dropna(subset="value")
+    late = rows[rows["iteration"] > LAST_TENTH * rows.groupby("run")["iteration"].transform("max")]
+    samples = [
+        Sample(group.groupby("seed")["value"].mean(), pd.Series(dtype=float), tuple(group["source"].unique()))
+        for group in (late[late["initialisation"] == name] for name in ("random", "pretrained"))
+    ]
+    if any(sample.values.empty for sample in samples):
+        return []
+    what = "R50 GN, subset 1k, training loss over the last tenth: random − pre-train; decides nothing"
+    return [(what, estimate(samples[0], samples[1] * -1))]

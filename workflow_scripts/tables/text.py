@@ -1,0 +1,61 @@
+"""Results that the paper quotes in its text: VGG-16, little data, PASCAL VOC, X152 with pre-training, keypoints."""
+
+import pandas as pd
+
+from workflow_scripts.errors import command
+from workflow_scripts.tables.published import of_paper
+from workflow_scripts.tables.results import (
+    KEY,
+    PAIR,
+    beside,
+    finish,
+    make_from_arguments,
+    over_seeds,
+    with_differences,
+)
+from workflow_scripts.tables.tidy import end_points
+
+QUOTED = pd.DataFrame(
+    [
+        ("coco", "all", "X152 GN", "cascade + train aug + test aug", "bbox", "AP", "end"),
+        ("coco", "all", "X152 GN", "cascade + train aug + test aug", "segm", "AP", "end"),
+        ("keypoints", "all", "R50 GN", "baseline", "keypoints", "AP", "end"),
+        ("coco", "all", "VGG-16", "train aug", "bbox", "AP", "end"),
+        ("coco", "3.5k", "R50 GN", "re-searched hyper-parameters", "bbox", "AP", "peak"),
+        ("coco", "1k", "R50 GN", "re-searched hyper-parameters", "bbox", "AP", "end"),
+        ("coco", "1k", "R50 GN", "own grid search", "bbox", "AP", "end"),
+        ("voc", "all", "R101 GN", "train aug", "bbox", "AP50", "end"),
+    ],
+    columns=PAIR,
+)
+"""In the order in which the paper comes to them."""
+
+
+def make(evaluations: pd.DataFrame, published: pd.DataFrame, scale: str) -> pd.DataFrame:
+    """Tidy `results.COLUMNS` of `QUOTED` in percent, with the difference random - pre-train.
+
+    A peak is the highest value along a run's evaluated checkpoints, all others are its end. A result that the paper
+    has and this study has not stays with `value` empty.
+    Raises `UserError` where the evaluations hold several schedules of one result.
+    """
+    paper = QUOTED.merge(of_paper(published), on=PAIR)
+    quoted = evaluations.merge(QUOTED, on=[name for name in PAIR if name != "point"])
+    points = [end_points(quoted[quoted["point"] == "end"]), peaks(quoted[quoted["point"] == "peak"])]
+    return finish(with_differences(beside(over_seeds(pd.concat(points)), paper, KEY)), paper, scale)
+
+
+def peaks(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """The row of each run's highest value of a metric; the earlier of two equal ones."""
+    ranked = evaluations.sort_values("iteration", kind="stable").sort_values(
+        "value", ascending=False, kind="stable", na_position="last"
+    )
+    return ranked.drop_duplicates(["run", "setting", "iou_type", "metric"]).sort_index()
+
+
+def main() -> None:
+    """Command line: evaluations -> CSV, Markdown and LaTeX."""
+    make_from_arguments(__doc__, make, "text")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -33,7 +33,7 @@ from workflow_scripts.detection.draws import DrawsPerImage
 from workflow_scripts.detection.examples import detection_examples
 from workflow_scripts.detection.loop import Loop
 from workflow_scripts.detection.models import build, build_optimizer
-from workflow_scripts.detection.processes import Processes
+from workflow_scripts.detection.processes import Processes, SampleCounts
 from workflow_scripts.detection.train import training_batches
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
@@ -49,11 +49,12 @@ def ours(recipe: Recipe, annotations: Path, images: Path, steps: int) -> Iterato
     model = build(recipe, len(examples.classes), "cpu")
     processes = Processes(0, 1, "cpu")
     numbers = TrainingNumbers(log_period=CHUNK, save_period=CHUNK, workers=0)
-    draws, optimizer = DrawsPerImage(model, recipe.seed), build_optimizer(recipe, model)
+    draws, counts = DrawsPerImage(model, recipe.seed), SampleCounts(model)
+    optimizer = build_optimizer(recipe, model)
     for start in range(0, steps, CHUNK):
         stop = start + CHUNK
         batches = training_batches(recipe, examples, numbers, processes, start, stop)
-        loop = Loop(model, optimizer, batches, lambda _: RATE, draws, recipe.batch, processes, CHUNK)
+        loop = Loop(model, optimizer, batches, lambda _: RATE, draws, counts, recipe.batch, processes, CHUNK)
         began = time.perf_counter()
         loop.train(start, stop, frozenset(), lambda line, seconds: None, lambda iteration: None)
         yield time.perf_counter() - began

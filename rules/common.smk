@@ -34,7 +34,8 @@ TRAIN = SCALE.resources.train
 # With a limit on jobs a second, and Snakemake 9 sets one, each pass of its scheduler starts a timer for another: they pile
 # up until the scheduler takes half a core from the training.
 onstart:
-    workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def one_of(names):
@@ -66,6 +67,11 @@ def code(area, *modules):
     return [here(f"workflow_scripts/{area}/{module}.py") for module in modules]
 
 
+def as_json(value, indent=None):
+    """A recipe or segment without what it leaves at its default: a new field with a default trains nothing again."""
+    return value.model_dump_json(exclude_defaults=True, indent=indent)
+
+
 def options(*names):
     """A params function: command-line options for those of the named inputs that a job has."""
     return lambda wildcards, input: " ".join(
@@ -79,12 +85,22 @@ def chosen(search):
         return json.load(file)["chosen"]
 
 
+def table_module(experiment):
+    """The module that makes a table; it makes a part of it, such as text_voc, too."""
+    return experiment.partition("_")[0]
+
+
 def test_aug(testing):
     """Options of an evaluation at several scales; none at a single one."""
     if testing == "single_scale":
         return ""
     sides = " ".join(map(str, SCALE.test_aug.image_sides))
     return f"--test-aug-sides {sides} --test-aug-longest {SCALE.test_aug.longest_side}"
+
+
+def versions(testing):
+    """How many versions of each image an evaluation looks at; test aug mirrors each."""
+    return 1 if testing == "single_scale" else 2 * len(SCALE.test_aug.image_sides)
 
 
 def voc_folder(recipe):

@@ -53,7 +53,6 @@ rule manifest:
 rule voc_annotations:
     input:
         unpack(lambda wildcards: LAYOUT.voc_inputs(wildcards.split)),
-        code=code("data", "voc"),
     output:
         LAYOUT.voc_annotations,
     log:
@@ -78,7 +77,6 @@ rule subsets:
     input:
         annotations=LAYOUT.annotations("coco", "train"),
         within=LAYOUT.val2014(),
-        code=code("data", "subsets", "coco", "manifest"),
     output:
         instances=LAYOUT.subset_files("instances"),
         manifests=LAYOUT.subset_files("manifest"),

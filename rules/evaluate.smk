@@ -19,7 +19,7 @@ rule detect:
     resources:
         gpu=EVALUATE.gpu,
         mem_mb=EVALUATE.mem_mb,
-        runtime=EVALUATE.runtime,
+        runtime=lambda wildcards: EVALUATE.runtime * versions(wildcards.testing),
     params:
         weights=lambda wildcards, input: f"{input.checkpoints}/{wildcards.iteration}.safetensors",
         images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
@@ -37,7 +37,8 @@ rule evaluate:
         unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         detections=f"{LAYOUT.evaluation}/detections.json",
-        code=code("detection", "evaluate", "coco_metrics", "bootstrap", "voc_metrics"),
+        code=code("detection", "evaluate", "coco_metrics", "bootstrap", "voc_metrics")
+        + code("data", "coco", "voc"),
     output:
         metrics=f"{LAYOUT.evaluation}/metrics.json",
         replicates=f"{LAYOUT.evaluation}/replicates.csv",

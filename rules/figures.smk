@@ -24,7 +24,7 @@ rule figure:
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
     wildcard_constraints:
-        experiment=r"fig\d\w*",
+        experiment=one_of(FIGURE_MODULES),
     conda:
         "../envs/environment.yaml"
     resources:

@@ -48,6 +48,7 @@ rule concatenate:
     input:
         tables=lambda wildcards: LAYOUT.run_tables(wildcards.experiment, chosen),
         certain=lambda wildcards: LAYOUT.certain_tables(wildcards.experiment),
+        searches=lambda wildcards: LAYOUT.searches(wildcards.experiment),
         code=code("tables", "concatenate", "tidy"),
     output:
         f"{LAYOUT.root}/tables/{{experiment}}-{{kind}}.csv",
@@ -91,13 +92,15 @@ rule table:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
-        code=lambda wildcards: code("tables", wildcards.experiment, "layout", "published", "results", "tidy"),
+        code=lambda wildcards: code(
+            "tables", table_module(wildcards.experiment), "layout", "published", "results", "tidy"
+        ),
     output:
         **dict(zip(["csv", "markdown", "latex"], LAYOUT.table("{experiment}"))),
     log:
         f"{LAYOUT.logs}/tables/{{experiment}}.log",
     wildcard_constraints:
-        experiment=r"table\d|text",
+        experiment=one_of(LAYOUT.named(figures=False)),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -105,9 +108,10 @@ rule table:
         runtime=LIGHT.runtime,
     params:
         scale=SCALE.name,
+        module=lambda wildcards: table_module(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.tables.{wildcards.experiment} --table {input.table:q}"
+        "python -m workflow_scripts.tables.{params.module} --table {input.table:q}"
         " --published {input.published:q} --scale {params.scale} --csv {output.csv:q}"
         " --markdown {output.markdown:q} --latex {output.latex:q} > {log:q} 2>&1"

@@ -13,7 +13,7 @@ rule recipe:
     conda:
         "../envs/environment.yaml"
     params:
-        recipe=lambda wildcards: STUDY.recipes[wildcards.recipe].model_dump_json(indent=1),
+        recipe=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1),
     message:
         "Writing recipe {wildcards.recipe}"
     shell:
@@ -42,7 +42,7 @@ rule train:
         workers=SCALE.training.workers,
         save_period=SCALE.training.save_period,
     params:
-        segment=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].model_dump_json(),
+        segment=lambda wildcards: as_json(STUDY.segments[wildcards.recipe, wildcards.segment]),
         images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
         start=options("annotations", "parent", "backbone"),
         progress=f"{LAYOUT.segment}.progress",

@@ -16,7 +16,7 @@ import yaml
 
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.segments import Run, Segment, shared_segments
-from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.study import Chosen, Study, compile_study
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
@@ -55,10 +55,10 @@ class Checkout:
         file = self.results / "search" / f"{search}.json"
         return json.loads(file.read_text())["chosen"] if file.exists() else ""
 
-    def study(self, **changes: Any) -> Study:
+    def study(self, chosen: Chosen | None = None, **changes: Any) -> Study:
         """The study that config.yaml with `changes` describes, without what its experiments do not need yet."""
         study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
-        runs = study.needed_runs(study.config.experiments, self.chosen)
+        runs = study.needed_runs(study.config.experiments, chosen or self.chosen)
         begun = {f"classification-{run.recipe.model}" for run in runs if run.recipe.pretraining == "train"}
         segments = {key: segment for key, segment in study.segments.items() if segment.recipe in begun}
         segments |= shared_segments(runs)
@@ -71,13 +71,13 @@ class Checkout:
             segments=segments,
         )
 
-    def evaluated(self, **changes: Any) -> set[str]:
+    def evaluated(self, chosen: Chosen | None = None, **changes: Any) -> set[str]:
         """What evaluating for the experiments and searches of that study makes."""
         study = compile_study(yaml.safe_load((self.folder / "config.yaml").read_text()) | changes)
         names = study.config.experiments
         searched = [study.searches[search] for name in names for search in study.searches_of(name)]
         files = ends(run for search in searched for run in search.runs.values())
-        for member in (member for name in names for member in study.members_of(name, self.chosen)):
+        for member in (member for name in names for member in study.members_of(name, chosen or self.chosen)):
             if member.points != "training":
                 files |= metrics(member.run.segments) if member.points == "curve" else ends([member.run])
         return files
@@ -142,9 +142,9 @@ def metrics(segments: Iterable[Segment]) -> set[str]:
     """What evaluating all checkpoints of segments makes."""
     return {
         f"evaluation/{segment.recipe}/{segment.name}/{iteration}/single_scale/{name}"
-        for name in ("metrics.json", "replicates.csv")
         for segment in segments
         for iteration in segment.evaluations
+        for name in ("metrics.json", "replicates.csv")
     }
 
 

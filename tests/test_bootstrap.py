@@ -159,11 +159,11 @@ def voc_set(folder: Path, seed: int) -> tuple[dict[str, Any], list[dict[str, Any
 
 def test_voc_is_scored_as_detectron2_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "resamples", lambda ids, count, seed: np.ones((count, len(ids)), np.int32))
-    for seed in range(3):
-        folder = tmp_path / str(seed)
+    for seed, year in enumerate((2007, 2012, 2012)):
+        folder = tmp_path / f"{seed}-VOC{year}"
         paths = write(tmp_path, *voc_set(folder, seed))
         expected = voc_metrics.evaluate_voc(*paths, folder, "val")["bbox"]["AP50"]
-        table = bootstrap.replicates(*paths, ("bbox",), 1)
+        table = bootstrap.replicates(*paths, ("bbox",), 1, voc_year=year)
         assert 20 < expected < 95
         assert table["metric"].tolist() == ["AP50"]
         assert table["value"].tolist() == pytest.approx([expected], abs=1e-9)
@@ -173,12 +173,12 @@ def test_a_voc_replicate_is_voc_on_the_images_it_drew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truths, detections = voc_set(tmp_path / "voc", 0)
-    table = bootstrap.replicates(*write(tmp_path, truths, detections), ("bbox",), 3)
+    table = bootstrap.replicates(*write(tmp_path, truths, detections), ("bbox",), 3, voc_year=2012)
     weights = bootstrap.resamples([image["id"] for image in truths["images"]], 3, 0)
     monkeypatch.setattr(bootstrap, "resamples", lambda ids, count, seed: np.ones((count, len(ids)), np.int32))
     for replicate in range(3):
         paths = write(tmp_path, *as_drawn(truths, detections, weights[replicate]))
-        once = bootstrap.replicates(*paths, ("bbox",), 1)
+        once = bootstrap.replicates(*paths, ("bbox",), 1, voc_year=2012)
         assert table["value"][replicate] == pytest.approx(once["value"][0], abs=1e-9)
 
 

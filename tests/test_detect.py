@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 
 from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.detection.coco_metrics import evaluate
-from workflow_scripts.detection.config import read_recipe
 from workflow_scripts.detection.detect import detect, same_size_batches
 from workflow_scripts.detection.examples import coco_records
 from workflow_scripts.detection.models import build
 from workflow_scripts.detection.state import load_tensors
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.reading import read_recipe
 
 
 @pytest.fixture(scope="module")

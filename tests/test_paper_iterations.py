@@ -36,6 +36,8 @@ BY_HAND = {
     "table1": 4 * FIVE_SCHEDULES,
     "table2": 4 * FIVE_SCHEDULES,
     "table3": 810 + (810 + 270),
+    "text_vgg": 810 + 990,
+    "text_voc": 18 + 144,
     "text": sum(
         (
             2 * 180,  # keypoints 2x

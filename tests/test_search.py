@@ -78,7 +78,7 @@ def test_experiment_names_the_setting_of_each_run(tmp_path: Path) -> None:
 
 
 def test_points_that_differ_in_decay_alone_share_their_trunk() -> None:
-    study = compile_study({"scale": "mini", "experiments": ["fig8"]})
+    study = compile_study({"scale": "smoke", "experiments": ["fig8"]})
     runs = study.searches["1k-R50_GN-pretrained"].runs
     usual, decayed = runs["lr1-decay0.1-side1"], runs["lr1-decay0.02-side1"]
     assert decayed.segments[0] == usual.segments[0]

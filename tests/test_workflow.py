@@ -20,6 +20,9 @@ from tests.checkout import (
     trained,
     typeset,
 )
+from workflow_scripts.study.segments import Segment
+
+FIGURES = drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +171,7 @@ def test_touched_file_runs_nothing(finished: Checkout, pattern: str) -> None:
 @pytest.mark.slow
 def test_colour_redraws_the_figures_and_the_report(finished: Checkout) -> None:
     assert finished.jobs(figures={"colours": {"random": "teal"}}) == {
-        "figure": drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8"),
+        "figure": FIGURES,
         "report": {"report.html"},
     }
 
@@ -202,7 +205,7 @@ def test_7x_trains_its_tail_and_the_trunk_that_it_lacks(finished: Checkout) -> N
         finished.study(schedules=[name]).runs["coco-R50_GN-random-seed0", name] for name in ("6x", "7x")
     )
     *_, trunk, tail = run.segments
-    assert trunk.parent == longest.segments[-2].name
+    assert trunk.parent == (longest.recipe.name, longest.segments[-2].name)
     mine = {path for path in trained(finished.jobs(schedules=[*SCHEDULES, "7x"])) if "random" in path}
     assert mine == states([trunk, tail])
 
@@ -225,13 +228,23 @@ def test_how_jobs_run_changes_no_result(finished: Checkout) -> None:
     assert finished.jobs(numbers=numbers) == {}
 
 
+def nothing(search: str) -> str:
+    """No point is chosen: what a search will choose is open where it has to run again."""
+    return ""
+
+
+def certain(checkout: Checkout) -> dict[tuple[str, str], Segment]:
+    """The segments that no search decides on."""
+    return checkout.study(chosen=nothing).segments
+
+
 @pytest.mark.slow
 def test_base_rate_trains_all_detectors_again_and_no_classifier(finished: Checkout) -> None:
     """A stale result must not pass for a fresh one."""
-    segments = [segment for segment in finished.study().segments.values() if segment.stage != "cosine"]
+    segments = [segment for segment in certain(finished).values() if segment.stage != "cosine"]
     jobs = finished.jobs(numbers={"detection": {"base_lr": 0.011}})
     assert trained(jobs) == states(segments)
-    assert jobs["evaluate"] == metrics(segments)
+    assert jobs["evaluate"] == finished.evaluated(chosen=nothing)
     assert not jobs.keys() & {"world", "manifest", "subsets", "trained_backbone"}
 
 
@@ -239,7 +252,7 @@ def test_base_rate_trains_all_detectors_again_and_no_classifier(finished: Checko
 def test_another_world_trains_everything_again(finished: Checkout) -> None:
     jobs = finished.jobs(numbers={"world": {"seed": 5}})
     assert {"world", "manifest", "subsets", "trained_backbone"} <= jobs.keys()
-    assert trained(jobs) == states(finished.study().segments.values())
+    assert trained(jobs) == states(certain(finished).values())
 
 
 @pytest.mark.slow
@@ -268,7 +281,7 @@ def test_moved_repository_runs_nothing(finished: Checkout) -> None:
         ("workflow_scripts/figures/fig1.py", {"figure": drawn("fig1"), "report": {"report.html"}}),
         (
             "workflow_scripts/figures/style.py",
-            {"figure": drawn("fig1") | drawn("fig2"), "report": {"report.html"}},
+            {"figure": FIGURES, "report": {"report.html"}},
         ),
         ("workflow_scripts/report/sections.py", {"report": {"report.html"}}),
         ("reports/report.html.j2", {"report": {"report.html"}}),
@@ -284,7 +297,7 @@ def test_edit_runs_what_reads_it(finished: Checkout, path: str, expected: Jobs) 
 def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
     with finished.edited("workflow_scripts/detection/coco_metrics.py"):
         jobs = finished.jobs()
-    assert jobs["evaluate"] == metrics(finished.study().segments.values())
+    assert jobs["evaluate"] == finished.evaluated(chosen=nothing)
     assert not jobs.keys() & {"train", "detect", "world", "manifest", "subsets"}
 
 
@@ -292,4 +305,4 @@ def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
 def test_edit_in_detection_trains_nothing_again(finished: Checkout) -> None:
     with finished.edited("workflow_scripts/detection/detect.py"):
         others = GATHERING - {"study", "counts"}
-        assert finished.jobs().keys() == {"detect", "evaluate", "run_evaluations"} | others
+        assert finished.jobs().keys() == {"detect", "evaluate", "run_evaluations", "search"} | others

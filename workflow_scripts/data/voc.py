@@ -63,6 +63,11 @@ def common_folder(folders: Sequence[str | Path]) -> str:
     return common if any(os.path.isabs(folder) for folder in folders) else os.path.relpath(common)
 
 
+def year_of(folder: str | Path) -> int:
+    """2007 for a folder of that year, whose metric is another, by its name; 2012 for any other."""
+    return 2007 if "2007" in os.path.basename(os.path.abspath(folder)) else 2012
+
+
 def read_split(folder: str | Path, split: str) -> list[str]:
     """The image names of a split, as listed.
 

@@ -27,6 +27,7 @@ METRICS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 """Each metric's part of COCO's IoU thresholds 0.50, 0.55, ..., 0.95."""
 RECALLS = np.linspace(0, 1, 101)
 """Where COCO reads off the precision."""
+VOC2007_RECALLS = np.linspace(0, 1, 11)
 VOC_IOU = 0.5
 CHUNK = 25
 """Replicates that are weighed at once: enough to vectorise over, few enough to stay in the cache."""
@@ -55,13 +56,18 @@ class _VocTruth(msgspec.Struct):
 
 
 def replicates(
-    annotations: Path, detections: Path, iou_types: Sequence[IouType], count: int = COUNT, seed: int = 0
+    annotations: Path,
+    detections: Path,
+    iou_types: Sequence[IouType],
+    count: int = COUNT,
+    seed: int = 0,
+    voc_year: int | None = None,
 ) -> pd.DataFrame:
     """`count` replicates of AP, AP50 and AP75 in percent, by IoU type, as `COLUMNS`.
 
     NaN where a replicate has no truths; no rows where the annotations have none. A category without truths in a
-    replicate is left out of its mean, as COCO does. Annotations with a field `difficult` are VOC's: only AP50 is
-    given, by VOC's rules from 2010 on.
+    replicate is left out of its mean, as COCO does. With `voc_year`, only AP50 by that year's rules, 2007's or those
+    from 2010 on; the annotations are `data/voc.py`'s.
     Raises `UserError` as `coco_metrics.evaluate` does.
     """
     if count < 1:
@@ -70,7 +76,7 @@ def replicates(
     weights = resamples([image.id for image in truths.images], count, seed)
     chunks = np.array_split(weights, -(-count // CHUNK))
     rows: list[tuple[int, str, str, float]] = []
-    for iou_type, categories, recalls in _matched(truths, detections, iou_types):
+    for iou_type, categories, recalls in _matched(truths, detections, iou_types, voc_year):
         present = [each for each in categories if each.truths.any()]
         if not present:
             continue
@@ -78,7 +84,7 @@ def replicates(
             [np.stack([average_precision(each, part, recalls) for each in present]) for part in chunks],
             axis=1,
         )
-        metrics = METRICS if recalls is not None else {"AP50": METRICS["AP50"]}
+        metrics = {"AP50": METRICS["AP50"]} if voc_year else METRICS
         means = {name: _mean(precision[:, :, part]) for name, part in metrics.items()}
         order = product(range(count), means)
         rows += [(number, iou_type, name, 100 * means[name][number]) for number, name in order]
@@ -99,7 +105,7 @@ def resamples(image_ids: Sequence[int], count: int, seed: int) -> np.ndarray:
 def average_precision(matches: Matches, weights: np.ndarray, recalls: np.ndarray | None) -> np.ndarray:
     """AP as a fraction [replicates, thresholds] with each image counted `weights` [replicates, images] times.
 
-    recalls: the mean of the precisions there (COCO); None: the area under the curve (VOC from 2010 on).
+    recalls: the mean of the precisions there (COCO, VOC in 2007); None: the area under the curve (VOC from 2010 on).
     Precision is made monotonic first. NaN where a replicate has no truths.
     """
     truths = (weights @ matches.truths)[:, None]
@@ -127,12 +133,13 @@ def _mean(precision: np.ndarray) -> np.ndarray:
 
 
 def _matched(
-    truths: coco.AnnotationFile, detections: Path, iou_types: Sequence[IouType]
+    truths: coco.AnnotationFile, detections: Path, iou_types: Sequence[IouType], voc_year: int | None
 ) -> Iterator[tuple[IouType, list[Matches], np.ndarray | None]]:
     image_ids = sorted(image.id for image in truths.images)
     category_ids = [category.id for category in truths.categories]
-    if _is_voc(truths):
-        yield "bbox", _voc_matches(truths, detections, image_ids, category_ids), None
+    if voc_year:
+        recalls = VOC2007_RECALLS if voc_year == 2007 else None
+        yield "bbox", _voc_matches(truths, detections, image_ids, category_ids), recalls
         return
     for iou_type, evaluation in evaluations(truths, detections, iou_types):
         yield iou_type, _coco_matches(evaluation, image_ids, category_ids), RECALLS
@@ -181,11 +188,6 @@ def _sorted(images: list[_ImageMatches], count: int) -> Matches:
         ignored=np.concatenate([each.ignored for each in images], axis=1)[:, order],
         truths=truths,
     )
-
-
-def _is_voc(truths: coco.AnnotationFile) -> bool:
-    fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-    return any("difficult" in fields.decode(annotation) for annotation in truths.sections.annotations[:1])
 
 
 def _voc_matches(

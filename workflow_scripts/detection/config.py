@@ -1,10 +1,6 @@
 """A recipe as detectron2's configuration."""
 
-from pathlib import Path
-from typing import TypeVar
-
 from detectron2.config import CfgNode, get_cfg
-from pydantic import BaseModel, ValidationError
 
 from workflow_scripts.detection.vgg import FEATURE, add_vgg_config
 from workflow_scripts.errors import UserError
@@ -12,8 +8,6 @@ from workflow_scripts.study.recipes import Recipe
 
 RGB_MEAN = [123.675, 116.28, 103.53]
 RGB_STD = [58.395, 57.12, 57.375]
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> CfgNode:
@@ -62,33 +56,6 @@ def detectron2_norm(norm: str, device: str) -> str:
     Its variant N weights each process by its number of inputs, as torch's does: RoIs are not shared out evenly.
     """
     return "naiveSyncBN_N" if norm == "SyncBN" and device == "cpu" else norm
-
-
-def read_recipe(path: Path) -> Recipe:
-    """A recipe.json.
-
-    Raises:
-        UserError: it cannot be read, or is no recipe.
-    """
-    try:
-        return validated(Recipe, path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"{path}: expected a recipe, cannot be read ({error.strerror})") from None
-
-
-def validated(model: type[M], content: str | bytes, where: str) -> M:
-    """JSON as one of the study's models.
-
-    Raises:
-        UserError: naming each field at fault and what is expected there.
-    """
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in error.errors()]
-        raise UserError(
-            f"{where}: found no {model.__name__.lower()}: {'; '.join(problems)}; give it as the workflow writes it"
-        ) from None
 
 
 def _normalise(config: CfgNode, norm: str) -> None:

@@ -18,13 +18,14 @@ from detectron2.evaluation.coco_evaluation import instances_to_coco_json
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from torch import nn
 
-from workflow_scripts.detection.config import detectron2_config, read_recipe
+from workflow_scripts.detection.config import detectron2_config
 from workflow_scripts.detection.examples import Example, category_ids, coco_records
 from workflow_scripts.detection.models import build
 from workflow_scripts.detection.processes import evaluation_device
 from workflow_scripts.detection.state import load_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
+from workflow_scripts.study.reading import read_recipe
 from workflow_scripts.study.recipes import Recipe
 
 BATCH = 8
@@ -114,6 +115,10 @@ def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn
             f"{weights}: does not fit recipe {recipe.name} with {num_classes} categories ({first}); evaluate it on a "
             "set with the categories that it was trained on"
         ) from None
+    if device == "cpu" and model.roi_heads.mask_on:
+        model.roi_heads.mask_head.to(
+            memory_format=torch.channels_last
+        )  # its deconvolution is twice as fast so
     return model.eval()
 
 

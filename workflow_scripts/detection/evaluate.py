@@ -11,11 +11,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.data.voc import year_of
 from workflow_scripts.detection import bootstrap
 from workflow_scripts.detection.coco_metrics import IouType, evaluate
 from workflow_scripts.errors import command
 from workflow_scripts.files import write_atomically, write_json
-from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.study.reading import read_recipe
 
 IOU_TYPES: dict[str, tuple[IouType, ...]] = {
     "mask_rcnn": ("bbox", "segm"),
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="output: metrics.json")
     parser.add_argument("--replicates", type=Path, required=True, help="output: replicates.csv")
     arguments = parser.parse_args()
-    recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
+    recipe = read_recipe(arguments.recipe)
     files, iou_types = (arguments.annotations, arguments.detections), IOU_TYPES[recipe.detector]
     metrics: dict[Any, dict[str, Any]]
     if arguments.voc:
@@ -63,7 +64,8 @@ def main() -> None:
         metrics = evaluate_voc(*files, Path(folder), split)
     else:
         metrics = evaluate(*files, iou_types)
-    replicates = bootstrap.replicates(*files, iou_types, arguments.replicate_count)
+    year = year_of(arguments.voc[0]) if arguments.voc else None
+    replicates = bootstrap.replicates(*files, iou_types, arguments.replicate_count, voc_year=year)
     checkpoint = {
         "recipe": recipe.name,
         "segment": arguments.segment,

@@ -24,7 +24,7 @@ from workflow_scripts.detection.state import load_state, save_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256, write_atomically, write_json
 from workflow_scripts.study.config import PublishedWeights
-from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.study.reading import read_recipe
 
 RESNET = (
     (r"^(conv1|bn1|gn1)\.", r"stem.\1."),
@@ -155,7 +155,7 @@ def accuracy(model: nn.Module, folder: Path, side: int, device: str) -> float:
 
 
 def _trained(arguments: argparse.Namespace) -> None:
-    recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
+    recipe = read_recipe(arguments.recipe)
     state = load_state(arguments.state)
     _, classes = folder_records(arguments.val)
     trained_on = len(state.weights["linear.bias"])

@@ -17,7 +17,6 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 from torch.utils.data import DataLoader
 
-from workflow_scripts.detection.config import read_recipe, validated
 from workflow_scripts.detection.draws import DrawsPerImage
 from workflow_scripts.detection.examples import Example, Examples, classification_examples, detection_examples
 from workflow_scripts.detection.fork import forked
@@ -45,6 +44,7 @@ from workflow_scripts.detection.state import (
 )
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256
+from workflow_scripts.study.reading import read_recipe, validated
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
 from workflow_scripts.study.schedules import learning_rate

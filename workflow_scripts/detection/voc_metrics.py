@@ -1,6 +1,5 @@
 """PASCAL VOC's metrics of a detector's dump, by detectron2's own evaluator (evaluation/pascal_voc_evaluation.py)."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +57,7 @@ def evaluate_voc(annotations: Path, detections: Path, voc_folder: Path, split: s
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for detection in read_detections(detections, "bbox", truths):
         found[detection["category_id"]].append(detection)
-    year = 2007 if "2007" in os.path.basename(os.path.abspath(voc_folder)) else 2012
+    year = voc.year_of(voc_folder)
     scores: dict[str, dict[str, float]] = {}
     with TemporaryDirectory(prefix="voc_") as folder:
         _write_truths(Path(folder), names, objects)

@@ -117,9 +117,9 @@ def caption(
     environment: jinja2.Environment, captions: Captions, facts: dict[str, Any], name: str
 ) -> dict[str, str]:
     """Title and text of a figure or table. Raises `UserError` on a template that does not render."""
-    if name not in captions.captions:
+    written = captions.captions.get(name, captions.captions.get(name.partition("_")[0]))
+    if written is None:
         return {"title": facts["experiments"].get(name, name), "text": ""}
-    written = captions.captions[name]
     try:
         return {
             "title": Markup(environment.from_string(written.title).render(facts)),
@@ -134,7 +134,7 @@ def linked(path: str | Path, output: str | Path) -> Grid:
 
     Raises `UserError` where the file's name is no table's.
     """
-    name = Path(path).stem
+    name = Path(path).stem.partition("_")[0]  # a part of a table looks as the table
     if name not in LAYOUTS:
         raise UserError(f"{path}: no table of the report. Expected a file named {', '.join(LAYOUTS)} (.csv).")
     table = grid(read_results(path), LAYOUTS[name])

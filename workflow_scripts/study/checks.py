@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from workflow_scripts.data.voc import read_split
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.config import StudyConfig, scale_source
@@ -20,9 +21,18 @@ def check(config: StudyConfig, scale: Scale) -> None:
     Raises:
         UserError: a line for each problem, which names the field, what was found and what is expected.
     """
-    problems = [*_names(config), *_numbers(config, scale), *missing_data(config, scale), *_paths(config)]
-    if problems:
-        raise UserError("\n".join(problems))
+    found = list(problems(config, scale))
+    if found:
+        raise UserError("\n".join(found))
+
+
+def problems(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    """A line for each."""
+    yield from _names(config)
+    yield from _numbers(config, scale)
+    yield from _missing_data(config, scale)
+    yield from _paths(config)
+    yield from _overlap(config)
 
 
 def _names(config: StudyConfig) -> Iterator[str]:
@@ -97,7 +107,7 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
                 )
 
 
-def missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
+def _missing_data(config: StudyConfig, scale: Scale) -> Iterator[str]:
     """A line for each thing that the experiments of the configuration train on and that it does not name."""
     datasets, arms = config.datasets, asked_arms(config)
     train_sets = {arm.train_set for arm in arms}
@@ -142,6 +152,24 @@ def _paths(config: StudyConfig) -> Iterator[str]:
         for field, path in paths.items():
             if not exists(Path(path)):
                 yield f"config.yaml: datasets.{field}: found {path!r}, expected a {kind} that exists; correct the path"
+
+
+def _overlap(config: StudyConfig) -> Iterator[str]:
+    """An image of VOC to train on and to evaluate on."""
+    voc = config.datasets.voc
+    for number, part in enumerate(voc.train if voc else ()):
+        if voc and Path(part.folder).resolve() == Path(voc.val.folder).resolve():
+            try:
+                shared = set(read_split(part.folder, part.split)) & set(
+                    read_split(voc.val.folder, voc.val.split)
+                )
+            except UserError:  # the job that reads the folder says what is wrong with it
+                continue
+            if shared:
+                yield (
+                    f"config.yaml: datasets.voc.train[{number}]: found split {part.split}, which shares {len(shared)} "
+                    f"images with val's {voc.val.split}, such as {min(shared)}; expected splits without a common image"
+                )
 
 
 def _named_files(config: StudyConfig) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Experiments: the runs that one figure or table of the paper reads. Written once, for every scale."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -68,7 +67,7 @@ def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
         Experiment("fig2", "Images, instances and pixels seen in all of training", _counted()),
         Experiment("fig3", "Learning curves of R101-FPN with GN", _both(Arm("R101_GN", "random"))),
         Experiment("fig4", "Learning curves of R50-FPN with SyncBN", _both(Arm("R50_SyncBN", "random"))),
-        Experiment("fig5", "Enhanced baselines", tuple(_enhanced("R50_GN") + _enhanced("R101_GN"))),
+        Experiment("fig5", "Enhanced baselines", _baselines()),
         Experiment("fig6", "Keypoint AP of R50-FPN with GN", _both(_keypoints("2x", "3x"))),
         Experiment("fig7", "Training with less data", (*_usual(), *_found(), *_both(_searched("10k")))),
         Experiment("fig7_left", "35k images, default hyper-parameters", _usual()),
@@ -79,6 +78,8 @@ def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
         Experiment("table2", "Box and mask AP at the best schedule", ends),
         Experiment("table3", "Larger models from random initialisation", _from_scratch()),
         Experiment("text", "Results that the text quotes", _quoted()),
+        Experiment("text_vgg", "VGG-16 without normalisation", _vgg()),
+        Experiment("text_voc", "PASCAL VOC", _voc()),
     )
     return {experiment.name: experiment for experiment in found}
 
@@ -99,25 +100,32 @@ def _counted() -> tuple[Arm, ...]:
     return tuple(replace(arm, points="training") for arm in (fine_tuned, longer))
 
 
-def _enhanced(model: str, initialisations: Iterable[Initialisation] = BOTH) -> list[Arm]:
-    """Fig. 5's four settings: train aug takes 9x from random init and 6x after pre-training."""
-    arms = []
-    for initialisation in initialisations:
-        random = initialisation == "random"
-        schedules, switch = (("9x",), SWITCH) if random else (("6x",), None)
-        plain = Arm(model, initialisation, ("6x",), points="end")
-        augmented = replace(
-            plain, schedules=schedules, switch=switch, setting="train aug", hyper_parameters=TRAIN_AUG
-        )
-        cascade = replace(augmented, detector="cascade_mask_rcnn", setting="cascade + train aug")
-        tested = replace(cascade, testing="test_aug", setting="cascade + train aug + test aug")
-        arms += [plain, augmented, cascade, tested]
-    return arms
+def _enhanced(model: str, initialisation: Initialisation) -> dict[str, Arm]:
+    """Fig. 5's four settings by name: train aug takes 9x from random init and 6x after pre-training."""
+    random = initialisation == "random"
+    plain = Arm(model, initialisation, ("6x",), points="end")
+    augmented = replace(
+        plain,
+        schedules=("9x",) if random else ("6x",),
+        switch=SWITCH if random else None,
+        setting="train aug",
+        hyper_parameters=TRAIN_AUG,
+    )
+    cascade = replace(augmented, detector="cascade_mask_rcnn", setting="cascade + train aug")
+    tested = replace(cascade, testing="test_aug", setting="cascade + train aug + test aug")
+    return {arm.setting: arm for arm in (plain, augmented, cascade, tested)}
+
+
+def _baselines() -> tuple[Arm, ...]:
+    """Fig. 5."""
+    pairs = [(model, initialisation) for model in ("R50_GN", "R101_GN") for initialisation in BOTH]
+    return tuple(arm for pair in pairs for arm in _enhanced(*pair).values())
 
 
 def _from_scratch() -> tuple[Arm, ...]:
     """Table 3: R101 with train aug, X152 with train aug, cascade and test aug."""
-    return tuple(_enhanced("R101_GN", ("random",))[1:2] + _enhanced("X152_GN", ("random",))[1:])
+    larger = [arm for setting, arm in _enhanced("X152_GN", "random").items() if setting != "baseline"]
+    return (_enhanced("R101_GN", "random")["train aug"], *larger)
 
 
 def _keypoints(*schedules: str) -> Arm:
@@ -150,25 +158,32 @@ def _found() -> tuple[Arm, ...]:
     return _both(arm)
 
 
+def _faster(model: str) -> Arm:
+    """Faster R-CNN with train aug, from random init."""
+    detector: Detector = "faster_rcnn"
+    arm = Arm(model, "random", detector=detector, setting="train aug", hyper_parameters=TRAIN_AUG)
+    return replace(arm, points="end")
+
+
+def _vgg() -> tuple[Arm, ...]:
+    """11x from random init, 9x after pre-training."""
+    random = replace(_faster("VGG-16"), schedules=("11x",))
+    return (random, replace(random, initialisation="pretrained", schedules=("9x",)))
+
+
+def _voc() -> tuple[Arm, ...]:
+    """PASCAL VOC with R101."""
+    return _both(replace(_faster("R101_GN"), train_set="voc", schedules=("voc-random",)))
+
+
 def _quoted() -> tuple[Arm, ...]:
     """What the paper says in its text alone, and the other initialisation beside it."""
-    vgg = Arm(
-        "VGG-16",
-        "random",
-        ("11x",),
-        detector="faster_rcnn",
-        setting="train aug",
-        hyper_parameters=TRAIN_AUG,
-        points="end",
-    )
-    voc = replace(vgg, model="R101_GN", train_set="voc", schedules=("voc-random",))
     return (
         *_both(replace(_keypoints("2x"), points="end")),
-        vgg,
-        replace(vgg, initialisation="pretrained", schedules=("9x",)),
-        *(_enhanced("X152_GN", (initialisation,))[3] for initialisation in BOTH),
+        *_vgg(),
+        *(_enhanced("X152_GN", each)["cascade + train aug + test aug"] for each in BOTH),
         *_both(_searched("3.5k")),
         *_both(_searched("1k", points="end")),
         _searched("1k", searched="random", points="end"),
-        *_both(voc),
+        *_voc(),
     )

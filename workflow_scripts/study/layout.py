@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from workflow_scripts.study.checks import missing_data
+from workflow_scripts.study.checks import problems
 from workflow_scripts.study.data_layout import DataLayout
 from workflow_scripts.study.expand import ExperimentRun
 from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.segments import Run, Segment
+from workflow_scripts.study.segments import Run
 from workflow_scripts.study.study import Chosen, Study
 
 
@@ -51,12 +51,7 @@ class Layout(DataLayout):
 
     def evaluations_of_run(self, recipe: str, schedule: str, points: str, testing: str) -> list[str]:
         """Metrics of the checkpoints along a run: all of its `curve`, or its `end`."""
-        checkpoints = [
-            self._evaluation(segment, iteration, testing)
-            for segment in self._study.runs[recipe, schedule].segments
-            for iteration in segment.evaluations
-        ]
-        return checkpoints if points == "curve" else checkpoints[-1:]
+        return self._evaluations(self._study.runs[recipe, schedule], points, testing, "metrics.json")
 
     def training_of_run(self, recipe: str, schedule: str) -> list[str]:
         """Lines of metrics of a run's segments, first to last."""
@@ -116,15 +111,20 @@ class Layout(DataLayout):
 
     def refusal(self, experiment: str) -> str | None:
         """Why an experiment cannot be run on the data that the configuration names; None where it can."""
+        if experiment in self._study.unfit:
+            return self._study.unfit[experiment]
         config = self._study.config.model_copy(update={"experiments": (experiment,)})
-        return "\n".join(missing_data(config, self._study.scale)) or None
+        return "\n".join(problems(config, self._study.scale)) or None
 
     # Report
 
+    def named(self, figures: bool) -> list[str]:
+        """All experiments that are figures, or those that are tables."""
+        return [name for name, each in self._study.experiments.items() if each.is_figure == figures]
+
     def asked(self, figures: bool) -> list[str]:
         """The experiments of the configuration that are figures, or those that are tables."""
-        names = self._study.config.experiments
-        return [name for name in names if self._study.experiments[name].is_figure == figures]
+        return [name for name in self._study.config.experiments if name in self.named(figures)]
 
     def asked_tables(self, kind: str = "") -> list[str]:
         """Tidy tables behind the asked figures and tables; with a kind, only `evaluations` or `training`."""
@@ -133,45 +133,49 @@ class Layout(DataLayout):
 
     def asked_searches(self) -> list[str]:
         """Results of the searches behind the asked experiments."""
-        names = [name for asked in self._study.config.experiments for name in self._study.searches_of(asked)]
-        return [self.search.format(search=name) for name in _once(names)]
+        return _once(file for name in self._study.config.experiments for file in self.searches(name))
+
+    def searches(self, experiment: str) -> list[str]:
+        """Results of the searches that an experiment rests on."""
+        return [self.search.format(search=name) for name in self._study.searches_of(experiment)]
 
     def asked_replicates(self, chosen: Chosen) -> list[str]:
         """Resampled AP of the asked runs' evaluations, where one seed leaves no other interval."""
         if len(self._study.config.seeds) > 1:
             return []
         files = [
-            path.replace("metrics.json", "replicates.csv")
+            file
             for name in self._study.config.experiments
             for member in self._study.members_of(name, chosen)
             if member.points != "training"
-            for path in self.evaluations_of_run(
-                member.run.recipe.name, member.run.schedule.name, member.points, member.testing
-            )
+            for file in self._evaluations(member.run, member.points, member.testing, "replicates.csv")
         ]
         return _once(files)
 
     def asked_recipes(self, chosen: Chosen) -> list[str]:
         """Recipes of the asked runs, and of the pre-trainings that they start from."""
-        recipes = self._asked_recipes(chosen)
+        recipes = self._trained_recipes(chosen)
         trained = [f"classification-{recipe.model}" for recipe in recipes if recipe.pretraining == "train"]
         return [self.recipe.format(recipe=name) for name in _once([r.name for r in recipes] + trained)]
 
     def asked_manifests(self, chosen: Chosen) -> list[str]:
         """Manifests of the data behind the asked runs."""
-        recipes = self._asked_recipes(chosen)
+        recipes = self._trained_recipes(chosen)
         trained = [self.manifest(recipe.train_set, "train", recipe.subset) for recipe in recipes]
         evaluated = [self.manifest(recipe.train_set, "val") for recipe in recipes]
         return _once(trained + evaluated)
 
     def asked_pretrainings(self, chosen: Chosen) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""
-        begun = [recipe for recipe in self._asked_recipes(chosen) if recipe.pretraining != "skip"]
+        begun = [recipe for recipe in self._trained_recipes(chosen) if recipe.pretraining != "skip"]
         return [f"{folder}/summary.json" for folder in _once(map(self._pretrained, begun))]
 
-    def _asked_recipes(self, chosen: Chosen) -> list[Recipe]:
-        names = self._study.config.experiments
-        return [member.run.recipe for name in names for member in self._study.members_of(name, chosen)]
+    def _trained_recipes(self, chosen: Chosen) -> list[Recipe]:
+        """Those of the asked runs' segments, which may be other recipes' up to a fork."""
+        asked = self._study.config.experiments
+        runs = [member.run for name in asked for member in self._study.members_of(name, chosen)]
+        names = _once(segment.recipe for run in runs for segment in run.segments)
+        return [self._study.recipes[name] for name in names]
 
     def _pretrained(self, recipe: Recipe) -> str:
         pattern = self.trained if recipe.pretraining == "train" else self.fetched
@@ -183,11 +187,15 @@ class Layout(DataLayout):
     def _run(self, run: Run, name: str) -> str:
         return f"{self.run.format(recipe=run.recipe.name, schedule=run.schedule.name)}/{name}"
 
-    def _evaluation(self, segment: Segment, iteration: int, testing: str) -> str:
-        folder = self.evaluation.format(
-            recipe=segment.recipe, segment=segment.name, iteration=iteration, testing=testing
-        )
-        return f"{folder}/metrics.json"
+    def _evaluations(self, run: Run, points: str, testing: str, name: str) -> list[str]:
+        checkpoints = [(segment, iteration) for segment in run.segments for iteration in segment.evaluations]
+        folders = [
+            self.evaluation.format(
+                recipe=segment.recipe, segment=segment.name, iteration=iteration, testing=testing
+            )
+            for segment, iteration in (checkpoints if points == "curve" else checkpoints[-1:])
+        ]
+        return [f"{folder}/{name}" for folder in folders]
 
 
 def _once(names: Iterable[str]) -> list[str]:

@@ -86,12 +86,12 @@ class Recipe(BaseModel):
     name: str
     label: str
     task: Literal["detection", "classification"]
-    detector: Literal["mask_rcnn", "cascade_mask_rcnn", "keypoint_rcnn", "faster_rcnn", "classifier"]
+    detector: Detector | Literal["classifier"]
     backbone: str
     norm: str
     initialisation: Initialisation
     pretraining: Pretraining
-    train_set: Literal["coco", "keypoints", "voc", "classification"]
+    train_set: TrainSet | Literal["classification"]
     subset: str = "all"
     image_sides: tuple[int, ...] = Field(
         description="detection: shorter sides to choose from; else the crop's side"
@@ -171,7 +171,7 @@ def image_sides(sides: tuple[int, ...], shortest: float) -> tuple[int, ...]:
     """Shorter sides to choose from, in pixels: the scale's, or from `shortest` times their largest up to it."""
     if shortest == 1:
         return sides
-    steps = round((1 - shortest) / SIDE_STEP)
+    steps = max(1, round((1 - shortest) / SIDE_STEP))
     return tuple(round(max(sides) * (shortest + (1 - shortest) * step / steps)) for step in range(steps + 1))
 
 

@@ -106,7 +106,7 @@ class Scale(_Numbers):
     name: str
     notes: tuple[str, ...] = ()
     schedule: ScheduleUnit
-    short_schedules: dict[str, Annotated[int, Field(gt=2)]] = Field(
+    short_schedules: dict[str, Annotated[int, Field(ge=5)]] = Field(
         description="iterations where there is little data, by subset or train set and initialisation"
     )
     search: SearchGrid

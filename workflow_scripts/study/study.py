@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workflow_scripts.errors import UserError
 from workflow_scripts.study.checks import check
 from workflow_scripts.study.config import StudyConfig, read_config, read_scale
 from workflow_scripts.study.expand import Expansion, ExperimentRun
@@ -31,6 +32,8 @@ class Study:
     runs: dict[tuple[str, str], Run]
     members: dict[str, tuple[ExperimentRun, ...]] = field(repr=False)
     segments: dict[tuple[str, str], Segment] = field(repr=False)
+    unfit: dict[str, str] = field(repr=False)
+    """Why an experiment that was not asked for cannot be had at this scale."""
 
     def members_of(self, experiment: str, chosen: Chosen) -> list[ExperimentRun]:
         """The runs that a figure or table reads, once its searches have chosen."""
@@ -70,8 +73,17 @@ def compile_study(values: Mapping[str, Any]) -> Study:
     check(config, scale)
     known = experiments(config.models)
     expansion = Expansion(config, scale)
-    members = {name: tuple(expansion.members(experiment)) for name, experiment in known.items()}
+    members: dict[str, tuple[ExperimentRun, ...]] = {}
+    unfit: dict[str, str] = {}
+    for name, experiment in known.items():
+        try:
+            members[name] = tuple(expansion.members(experiment))
+        except UserError as error:
+            if name in config.experiments:
+                raise
+            members[name], unfit[name] = (), str(error)
     runs = {(run.recipe.name, run.schedule.name): run for run in expansion.runs}
+    assert len(runs) == len(expansion.runs), "two runs of one name"
     segments = shared_segments(runs.values())
     recipes = {recipe.name: recipe for recipe in expansion.recipes}
     for recipe in list(recipes.values()):
@@ -81,4 +93,4 @@ def compile_study(values: Mapping[str, Any]) -> Study:
             recipes[classifier.name] = classifier
             segments[classifier.name, segment.name] = segment
     schedules = {run.schedule.name: run.schedule for run in runs.values()}
-    return Study(config, scale, known, expansion.searches, recipes, schedules, runs, members, segments)
+    return Study(config, scale, known, expansion.searches, recipes, schedules, runs, members, segments, unfit)

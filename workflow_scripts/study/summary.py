@@ -12,18 +12,31 @@ WITHOUT_RESULT = ("training", "resources")
 
 def notes(study: Study) -> list[str]:
     """What a reader must know to read the numbers: what stands for what, which data, which numbers were changed."""
-    found = list(study.scale.notes)
-    if study.config.datasets.coco is None:
-        found.append(
-            "All images are of the miniature world that the workflow draws; on it, AP has a meaning of its own."
-        )
-    else:
-        found.append(f"Detectors were trained on {study.config.datasets.coco.train.annotations}.")
+    found = [*study.scale.notes, *_data(study)]
     changes = {name: change for name, change in study.config.numbers.items() if name not in WITHOUT_RESULT}
     if changes:
         changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
     return found
+
+
+def _data(study: Study) -> list[str]:
+    """Which data is real, and which is drawn."""
+    datasets = study.config.datasets
+    real = []
+    if datasets.coco:
+        real.append(f"COCO is {datasets.coco.train.annotations}.")
+    if datasets.voc:
+        real.append(f"VOC is {', '.join(f'{part.folder} ({part.split})' for part in datasets.voc.train)}.")
+    if datasets.classification:
+        real.append(f"Classifiers are trained on {datasets.classification.train}.")
+    if study.scale.world is None:
+        return real
+    drawn = "All other images are" if real else "All images are"
+    return [
+        *real,
+        f"{drawn} of the miniature world that the workflow draws; on it, AP has a meaning of its own.",
+    ]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

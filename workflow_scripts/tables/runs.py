@@ -14,6 +14,7 @@ import pandas as pd
 
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
+from workflow_scripts.study.reading import read_recipe
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.tables.tidy import EVALUATION_COLUMNS
 
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="output: tidy CSV")
     arguments = parser.parse_args()
     gather = {"evaluations": evaluations, "training": training}[arguments.kind]
-    recipe = Recipe.model_validate_json(arguments.recipe.read_bytes())
+    recipe = read_recipe(arguments.recipe)
     table = gather(recipe, arguments.schedule, arguments.metrics)
     with write_atomically(arguments.output) as temporary:
         table.to_csv(temporary, index=False)

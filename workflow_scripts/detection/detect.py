@@ -115,10 +115,9 @@ def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn
             f"{weights}: does not fit recipe {recipe.name} with {num_classes} categories ({first}); evaluate it on a "
             "set with the categories that it was trained on"
         ) from None
-    if device == "cpu" and model.roi_heads.mask_on:
-        model.roi_heads.mask_head.to(
-            memory_format=torch.channels_last
-        )  # its deconvolution is twice as fast so
+    heads: Any = model.roi_heads
+    if device == "cpu" and heads.mask_on:
+        heads.mask_head.to(memory_format=torch.channels_last)  # its deconvolution is twice as fast so
     return model.eval()
 
 

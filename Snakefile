@@ -25,6 +25,14 @@ rule all:
         f"{LAYOUT.root}/report.html",
 
 
+# What the study takes, before anything is spent.
+rule plan:
+    params:
+        plan=lambda wildcards: as_text(STUDY, plan(STUDY)),
+    shell:
+        "printf '%s\\n' {params.plan:q}"
+
+
 # One figure or table: `snakemake fig7`.
 for experiment in STUDY.experiments:
 

@@ -10,6 +10,7 @@ sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.plan import as_text, plan
 from workflow_scripts.study.study import compile_study
 from workflow_scripts.study.summary import sharing, summary
 

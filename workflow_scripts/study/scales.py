@@ -100,6 +100,16 @@ class ResourceTable(_Numbers):
     light: Resources
 
 
+class Costs(_Numbers):
+    """What the cost plan reckons with, by backbone; nothing else reads it."""
+
+    iteration: dict[str, float] = Field(description="seconds an iteration of a detector's batch")
+    cascade: float = Field(description="times that for a cascade")
+    classification: dict[str, float] = Field(description="seconds an iteration of a classifier's batch")
+    evaluation: dict[str, float] = Field(description="seconds to detect on the validation images, once each")
+    megaparameters: dict[str, float] = Field(description="parameters of a detector, in millions")
+
+
 class Scale(_Numbers):
     """One of `scales/*.yaml`."""
 
@@ -120,6 +130,7 @@ class Scale(_Numbers):
         default={}, description="detectron2 overrides by detector, such as keypoint_rcnn"
     )
     resources: ResourceTable
+    costs: Costs
     subsets: dict[SubsetName, Annotated[int, Field(gt=0)]] = Field(
         description="nested subsets of the training images: name to number of images"
     )

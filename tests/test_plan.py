@@ -1,0 +1,51 @@
+"""The cost plan: exact iterations, hours and gigabytes that follow from the scale's costs."""
+
+from typing import Any
+
+import pytest
+
+from workflow_scripts.study.plan import Cost, as_text, plan
+from workflow_scripts.study.study import compile_study
+
+
+def costs(complete_data: dict[str, Any], *experiments: str, **changes: Any) -> dict[str, Cost]:
+    values = {"scale": "paper", "experiments": experiments, "datasets": complete_data} | changes
+    return {cost.name: cost for cost in plan(compile_study(values))}
+
+
+def test_iterations_and_what_sharing_saves(complete_data: dict[str, Any]) -> None:
+    found = costs(complete_data, "fig1", "table1", "fig6")
+    assert (found["fig1"].iterations, found["fig1"].saved) == (1_560_000, 2_040_000)
+    assert found["table1"].iterations == found["fig1"].iterations
+    assert found["pre-training"].iterations == 500_400
+    assert found["all"].iterations == 1_560_000 + 660_000 + 500_400, "table1's runs are fig1's"
+
+
+def test_hours_and_gigabytes_follow_from_the_costs(complete_data: dict[str, Any]) -> None:
+    prices = {"iteration": {"R50": 0.36}, "evaluation": {"R50": 0.0}, "megaparameters": {"R50": 1000.0}}
+    found = costs(complete_data, "fig1", numbers={"costs": prices, "resources": {"train": {"gpu": 8}}})
+    assert found["fig1"].hours == pytest.approx(1_560_000 * 0.36 * 8 / 3600)
+    segments = 6 + 5  # the trunk to 480k in six pieces, and five tails
+    checkpoints = 480 // 30 + 5 * 60 // 10
+    assert found["fig1"].gigabytes == pytest.approx(2 * 4 * (2 * segments + checkpoints))
+
+
+def test_published_weights_leave_no_pretraining(complete_data: dict[str, Any]) -> None:
+    weights = {"source": "r50.pth", "sha256": "0" * 64}
+    found = costs(complete_data, "fig1", pretraining={"fetch": {"R50_GN": weights}})
+    assert found.keys() == {"fig1", "all"}
+    assert found["all"].iterations == found["fig1"].iterations
+
+
+def test_seeds_cost_the_same_each(complete_data: dict[str, Any]) -> None:
+    one, three = (costs(complete_data, "fig1", seeds=seeds)["fig1"] for seeds in ([0], [0, 1, 2]))
+    assert three.iterations == 3 * one.iterations
+    assert three.gigabytes == pytest.approx(3 * one.gigabytes)
+
+
+def test_text_has_a_line_for_each(complete_data: dict[str, Any]) -> None:
+    study = compile_study({"scale": "paper", "experiments": ["fig1"], "datasets": complete_data})
+    lines = as_text(study, plan(study)).splitlines()
+    assert "GPU hours" in lines[1]
+    assert [line.split()[0] for line in lines[2:]] == ["fig1", "pre-training", "all"]
+    assert len({len(line) for line in lines[1:]}) == 1

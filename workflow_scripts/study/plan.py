@@ -1,0 +1,142 @@
+"""The cost plan: what a study takes before anything is spent, per experiment and in all.
+
+Iterations are exact. Hours and gigabytes follow from the scale's `costs`, which a person edits: seconds an iteration as
+measured or published, and parameters.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.study.segments import Segment, iterations_without_sharing, shared_segments
+from workflow_scripts.study.study import Study
+
+BYTES = 4
+"""Of a parameter; a state holds it and its momentum, a checkpoint the parameter alone."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a set of segments and evaluations takes; `hours` are those of a device, a GPU or a CPU's core."""
+
+    name: str
+    jobs: int
+    iterations: int
+    saved: int
+    hours: float
+    gigabytes: float
+
+
+def plan(study: Study) -> list[Cost]:
+    """One row an asked experiment, pre-training, and a last row for all, in which nothing is counted twice."""
+    asked = study.config.experiments
+    rows = [_cost(study, name, [name], _detectors(study, [name])) for name in asked]
+    classifiers = [study.segments[key] for key in _classifiers(study, asked)]
+    if classifiers:
+        rows.append(_cost(study, "pre-training", [], classifiers))
+    everything = [*_detectors(study, asked), *classifiers]
+    return [*rows, _cost(study, "all", asked, everything)]
+
+
+def _detectors(study: Study, names: Iterable[str]) -> list[Segment]:
+    return list(shared_segments(study.needed_runs(names)).values())
+
+
+def _classifiers(study: Study, names: Iterable[str]) -> list[tuple[str, str]]:
+    begun = {
+        f"classification-{run.recipe.model}"
+        for run in study.needed_runs(names)
+        if run.recipe.pretraining == "train"
+    }
+    return [key for key in study.segments if key[0] in begun]
+
+
+def _cost(study: Study, name: str, experiments: list[str] | tuple[str, ...], segments: list[Segment]) -> Cost:
+    evaluations = _evaluations(study, experiments)
+    recipes = study.recipes
+    trained = sum(segment.iterations for segment in segments)
+    detectors = sum(segment.iterations for segment in segments if segment.stage != "cosine")
+    seconds = sum(
+        segment.iterations * _seconds_an_iteration(study, recipes[segment.recipe]) for segment in segments
+    )
+    training = study.scale.resources.train
+    evaluating = study.scale.resources.evaluate
+    spent = seconds * (training.gpu or training.threads)
+    spent += sum(
+        _seconds_an_evaluation(study, recipes[recipe], testing) for recipe, _, _, testing in evaluations
+    ) * (evaluating.gpu or evaluating.threads)
+    return Cost(
+        name=name,
+        jobs=len(segments) + 2 * len(evaluations),
+        iterations=trained,
+        saved=max(0, iterations_without_sharing(study.needed_runs(experiments)) - detectors),
+        hours=spent / 3600,
+        gigabytes=sum(_gigabytes(study, segment) for segment in segments),
+    )
+
+
+def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, int, str]]:
+    """(recipe, segment, iteration, testing) of each checkpoint that is evaluated."""
+    found = set()
+    for name in names:
+        ends = [
+            (run, "end", "single_scale")
+            for search in study.searches_of(name)
+            for run in study.searches[search].runs.values()
+        ]
+        members = [(m.run, m.points, m.testing) for m in study.members_of(name, study.first_point)]
+        for run, points, testing in [*ends, *members]:
+            if points == "training":
+                continue
+            checkpoints = [(segment, at) for segment in run.segments for at in segment.evaluations]
+            for segment, at in checkpoints if points == "curve" else checkpoints[-1:]:
+                found.add((segment.recipe, segment.name, at, testing))
+    return found
+
+
+def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
+    costs = study.scale.costs
+    if recipe.task == "classification":
+        return costs.classification.get(recipe.backbone, 0.0)
+    cascade = costs.cascade if recipe.detector == "cascade_mask_rcnn" else 1.0
+    # An iteration takes as long as its images are many.
+    return costs.iteration.get(recipe.backbone, 0.0) * cascade
+
+
+def _seconds_an_evaluation(study: Study, recipe: Recipe, testing: str) -> float:
+    costs = study.scale.costs
+    versions = 1 if testing == "single_scale" else 2 * len(study.scale.test_aug.image_sides)
+    return costs.evaluation.get(recipe.backbone, 0.0) * versions
+
+
+def _gigabytes(study: Study, segment: Segment) -> float:
+    parameters = study.scale.costs.megaparameters.get(study.recipes[segment.recipe].backbone, 0.0) / 1000
+    return BYTES * parameters * (2 + len(segment.evaluations))
+
+
+def as_text(study: Study, rows: list[Cost]) -> str:
+    """The plan as a table for a terminal."""
+    device = "GPU hours" if study.scale.resources.train.gpu else "core hours"
+    header = ("", "jobs", "iterations", "saved by sharing", device, "GB kept")
+    cells = [
+        (
+            row.name,
+            f"{row.jobs:,}",
+            f"{row.iterations:,}",
+            f"{row.saved:,}",
+            f"{row.hours:,.1f}" if row.hours < 10 else f"{row.hours:,.0f}",
+            f"{row.gigabytes:,.1f}" if row.gigabytes < 10 else f"{row.gigabytes:,.0f}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)),
+            ]
+        )
+        for line in [header, *cells]
+    ]
+    return "\n".join([f"Scale {study.scale.name}, {len(study.config.seeds)} seed(s)", *lines])

@@ -9,10 +9,12 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.detection.state import State, load_state, save_state
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.study.status import STATUS
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -50,6 +52,12 @@ class Progress:
         save_state(self._state(state.iteration), state)
         for old in self._saves()[2:]:
             old.unlink()
+
+    def tell(self, status: dict[str, Any]) -> None:
+        """Say how far the training is, for `study/status.py`; what a killed job said last stays until it goes on."""
+        temporary = self.folder / f".{STATUS}"
+        temporary.write_text(json.dumps(status))
+        temporary.replace(self.folder / STATUS)
 
     def latest(self) -> State | None:
         """The newest saved state that is whole; None where nothing was saved."""

@@ -49,6 +49,7 @@ from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
 from workflow_scripts.study.schedules import learning_rate
 from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.status import status
 
 
 def train_segment(
@@ -80,6 +81,7 @@ def train_segment(
         if processes.first:
             lines.append(line)
             print(_sentence(line, segment, seconds), flush=True)
+            progress.tell(status(line["iteration"], segment.stop, line["loss"], seconds))
 
     def pause(iteration: int) -> None:
         if not processes.first:

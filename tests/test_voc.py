@@ -129,6 +129,21 @@ def _box(*box: float) -> Callable[[Path], object]:
     return lambda folder: voc_folder(folder, "train", {"a": voc_object("cat", box)})
 
 
+def test_box_that_reaches_beyond_its_image_is_cut_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = voc_object("cat", (0, -2, 40, 5)) + voc_object("cat", (2, 2, 5, 5))
+    folder = voc_folder(tmp_path / "VOC", "train", {"a": boxes})
+    output = tmp_path / "train.json"
+    line = ["voc", "--folders", str(folder), "--splits", "train", "--output", str(output)]
+    monkeypatch.setattr("sys.argv", line)
+    voc.main()
+    file = json.loads(output.read_text())
+    width = file["images"][0]["width"]
+    assert [annotation["bbox"] for annotation in file["annotations"]] == [[0, 0, width, 5], [1, 1, 4, 4]]
+    assert "1 images, 1 boxes cut" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -149,8 +164,8 @@ def _box(*box: float) -> Callable[[Path], object]:
             "size is 0 x 9",
         ),
         (lambda folder: (folder / "Annotations/a.xml").write_bytes("é".encode("latin-1")), "not UTF-8"),
-        (_box(0, 1, 5, 5), r"a.xml: object 1 \(cat\): box 0, 1, 5, 5 is empty or not within"),
-        (_box(1, 1, 31, 5), "not within"),
+        (_box(31, 1, 35, 5), r"a.xml: object 1 \(cat\): box 31, 1, 35, 5 is empty or outside"),
+        (_box(1, -5, 3, 0), "or outside the image"),
         (_box(6, 1, 5, 5), "is empty"),
         (_box(float("nan"), 1, 5, 5), "bndbox/xmin is 'nan'"),
         (

@@ -10,7 +10,8 @@ A folder holds Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SPLI
     categories     class names in alphabetical order, VOC's own, with ids from 1; or those of --classes
     annotations    boxes as detectron2's data/datasets/pascal_voc.py reads them: VOC counts pixels from 1 and
                    includes the far ones, so x is xmin - 1 and the width is xmax - xmin + 1. `difficult` is kept,
-                   0 or 1: training keeps difficult objects, as detectron2 does; VOC's metric leaves them out
+                   0 or 1: training keeps difficult objects, as detectron2 does; VOC's metric leaves them out.
+                   VOC's own boxes lie within their images; those of other sets are cut at the edges, and counted
 
 Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/
 """
@@ -35,12 +36,16 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class Object:
-    """An object of an image: its class, and (xmin, ymin, xmax, ymax) in pixels from 1 on, the far ones included."""
+    """An object of an image: its class, and (xmin, ymin, xmax, ymax) in pixels from 1 on, the far ones included.
+
+    `cut`: whether the box reached beyond the image in the file.
+    """
 
     name: str
     box: tuple[float, float, float, float]
     difficult: bool = False
     truncated: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,19 @@ def read_split(folder: str | Path, split: str) -> list[str]:
     holds more than a name a line.
     """
     path = os.path.join(folder, "ImageSets", "Main", f"{split}.txt")
-    names = _text(path, f"a PASCAL VOC folder with a list of the images of split {split!r}").splitlines()
+    lines = _text(path, f"a PASCAL VOC folder with a list of the images of split {split!r}").splitlines()
+    names = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
     seen: set[str] = set()
-    for number, name in enumerate(names, 1):
-        if len(name.split()) != 1 or name.strip() in seen:
+    for number, name in names.items():
+        if len(name.split()) != 1 or name in seen:
             raise UserError(
                 f"{path}: line {number} is {name!r}. Expected one image name a line, each once, as in VOC's "
                 "trainval.txt (its CLASS_trainval.txt say which images show a class and do not serve)."
             )
-        seen.add(name.strip())
+        seen.add(name)
     if not names:
         raise UserError(f"{path}: the list of images is empty. Expected one image name a line.")
-    return [name.strip() for name in names]
+    return list(names.values())
 
 
 def read(folder: str | Path, split: str) -> list[Image]:
@@ -203,17 +209,19 @@ def _read_object(element: Element, where: str, width: float, height: float) -> O
     name = (element.findtext("name") or "").strip()
     if not name:
         raise UserError(f"{where}: has no `name`. Expected the object's class.")
-    xmin, ymin, xmax, ymax = (_number(element, f"bndbox/{corner}", where) for corner in CORNERS)
-    if not (1 <= xmin <= xmax <= width and 1 <= ymin <= ymax <= height):
+    given = [_number(element, f"bndbox/{corner}", where) for corner in CORNERS]
+    xmin, ymin, xmax, ymax = given
+    box = (max(xmin, 1), max(ymin, 1), min(xmax, width), min(ymax, height))
+    if xmin > xmax or ymin > ymax or box[0] > box[2] or box[1] > box[3]:
         raise UserError(
-            f"{where} ({name}): box {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} is empty or not within the image of "
+            f"{where} ({name}): box {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} is empty or outside the image of "
             f"{width:g} x {height:g}. Expected 1 <= xmin <= xmax <= width, and likewise down: VOC counts from 1."
         )
     flags = {field: (element.findtext(field) or "0").strip() for field in ("difficult", "truncated")}
     for field, flag in flags.items():
         if flag not in ("0", "1"):
             raise UserError(f"{where} ({name}): {field} is {flag!r}. Expected 0 or 1.")
-    return Object(name, (xmin, ymin, xmax, ymax), **{field: flag == "1" for field, flag in flags.items()})
+    return Object(name, box, cut=box != tuple(given), **{field: flag == "1" for field, flag in flags.items()})
 
 
 def _number(element: Element, path: str, where: str) -> float:
@@ -255,6 +263,8 @@ def main() -> None:
         classes = [(category.id, category.name) for category in coco.read(arguments.classes).categories]
     images = [image for pair in zip(folders, splits, strict=True) for image in read(*pair)]
     write_json(arguments.output, coco_file(images, common_folder(folders), classes))
+    cut = sum(found.cut for image in images for found in image.objects)
+    print(f"{arguments.output}: {len(images):,} images, {cut:,} boxes cut at an edge of their image")
 
 
 if __name__ == "__main__":

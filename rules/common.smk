@@ -101,7 +101,7 @@ def test_aug(testing):
 
 def versions(testing):
     """How many versions of each image an evaluation looks at; test aug mirrors each."""
-    return 1 if testing == "single_scale" else 2 * len(SCALE.test_aug.image_sides)
+    return 1 if testing == "single_scale" else SCALE.test_aug.versions
 
 
 def voc_folder(recipe):

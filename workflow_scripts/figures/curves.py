@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from workflow_scripts.figures.style import HALO, INK, MUTED, Style, ap_remarks, context, footnote
+from workflow_scripts.figures.style import HALO, MUTED, Style, ap_remarks, context, footnote, legend
 from workflow_scripts.tables.published import of_experiment
 from workflow_scripts.tables.tidy import (
-    INITIALISATION_LABELS,
     INITIALISATIONS,
     IOU_TYPE_LABELS,
     end_points,
@@ -69,7 +67,9 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
         _limits(grid, end_points(evaluations))
         grid[0].set_ylabel(f"{ylabel} (%)")
         marked = any(panel.published is not None and len(panel.published) for panel in panels)
-        figure.legend(*_legend(evaluations, style, marked), loc="outside upper right", ncols=3)
+        marks = "published end points" if marked else ""
+        entries = legend(evaluations, style, marks, ms=5, lw=1.6)
+        figure.legend(*entries, loc="outside upper right", ncols=3)
         comparable = all(panel.published is not None for panel in panels)
         footnote(figure, ap_remarks(evaluations["seed"].nunique(), comparable), style)
         return figure
@@ -182,16 +182,3 @@ def _limits(panels: Iterable[Axes], ends: pd.DataFrame) -> None:
     bottom = -0.08 * top if ends["value"].min() < 0.08 * top else 0.0
     for axes in panels:
         axes.set_ylim(bottom, top)
-
-
-def _legend(evaluations: pd.DataFrame, style: Style, marked: bool) -> tuple[list[Line2D], list[str]]:
-    present = [name for name in INITIALISATIONS if name in set(evaluations["initialisation"])]
-    handles = [
-        Line2D([], [], color=getattr(style.colours, name), marker="o", ms=5, mec="white", lw=1.6)
-        for name in present
-    ]
-    labels = [INITIALISATION_LABELS[name] for name in present]
-    if marked:
-        handles.append(Line2D([], [], ls="", marker="D", ms=5.5, mfc="none", mec=INK))
-        labels.append("published end points")
-    return handles, labels

@@ -12,15 +12,12 @@ from collections.abc import Iterable
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.figures.command import draw_from_arguments
-from workflow_scripts.figures.style import HALO, INK, MUTED, Style, ap_remarks, context, footnote
+from workflow_scripts.figures.style import HALO, MUTED, Style, ap_remarks, context, footnote, legend
 from workflow_scripts.tables.published import of_experiment, read_published
 from workflow_scripts.tables.tidy import (
-    INITIALISATION_LABELS,
-    INITIALISATIONS,
     IOU_TYPE_LABELS,
     read_evaluations,
 )
@@ -55,7 +52,9 @@ def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> F
         _settings(grid[0, 0], settings)
         for column in grid.T:
             _limits(column)
-        figure.legend(*_legend(rows, style, published is not None), loc="outside upper right", ncols=3)
+        marks = "published" if published is not None else ""
+        entries = legend(rows, style, marks, ms=5.5, ls="")
+        figure.legend(*entries, loc="outside upper right", ncols=3)
         remarks = ap_remarks(rows["seed"].nunique(), published is not None)
         footnote(figure, ["In brackets: the schedule.", *remarks], style)
         return figure
@@ -131,19 +130,6 @@ def _limits(column: Iterable[Axes]) -> None:
     for axes in column:
         axes.set_xlim(low - 0.1 * span, low + 1.4 * span)
         axes.tick_params(axis="y", length=0)
-
-
-def _legend(rows: pd.DataFrame, style: Style, marked: bool) -> tuple[list[Line2D], list[str]]:
-    present = [name for name in INITIALISATIONS if name in set(rows["initialisation"])]
-    handles = [
-        Line2D([], [], ls="", color=getattr(style.colours, name), marker="o", ms=5.5, mec="white")
-        for name in present
-    ]
-    labels = [INITIALISATION_LABELS[name] for name in present]
-    if marked:
-        handles.append(Line2D([], [], ls="", marker="D", ms=5.5, mfc="none", mec=INK))
-        labels.append("published")
-    return handles, labels
 
 
 def main() -> None:

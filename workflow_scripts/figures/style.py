@@ -3,14 +3,18 @@
 import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import msgspec
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS
 
 INK = "#22272e"
 MUTED = "#6b7480"
@@ -102,6 +106,23 @@ def ap_remarks(seeds: int, comparable: bool) -> list[str]:
     if not comparable:
         remarks.append("Published values are not drawn: at this scale AP is not comparable with the paper's.")
     return remarks
+
+
+def legend(rows: pd.DataFrame, style: Style, published: str, **line: Any) -> tuple[list[Line2D], list[str]]:
+    """Handles and labels of the initialisations in `rows`; `published` names the diamonds, where there are any.
+
+    line: how the initialisations are drawn, beside their colour and marker.
+    """
+    present = [name for name in INITIALISATIONS if name in set(rows["initialisation"])]
+    handles = [
+        Line2D([], [], color=getattr(style.colours, name), marker="o", mec="white", **line)
+        for name in present
+    ]
+    labels = [INITIALISATION_LABELS[name] for name in present]
+    if published:
+        handles.append(Line2D([], [], ls="", marker="D", ms=5.5, mfc="none", mec=INK))
+        labels.append(published)
+    return handles, labels
 
 
 def save(figure: Figure, style: Style, png: str | Path, pdf: str | Path) -> None:

@@ -124,7 +124,8 @@ class Layout(DataLayout):
 
     def asked(self, figures: bool) -> list[str]:
         """The experiments of the configuration that are figures, or those that are tables."""
-        return [name for name in self._study.config.experiments if name in self.named(figures)]
+        names = self._study.config.experiments
+        return [name for name in names if self._study.experiments[name].is_figure == figures]
 
     def asked_tables(self, kind: str = "") -> list[str]:
         """Tidy tables behind the asked figures and tables; with a kind, only `evaluations` or `training`."""
@@ -188,12 +189,11 @@ class Layout(DataLayout):
         return f"{self.run.format(recipe=run.recipe.name, schedule=run.schedule.name)}/{name}"
 
     def _evaluations(self, run: Run, points: str, testing: str, name: str) -> list[str]:
-        checkpoints = [(segment, iteration) for segment in run.segments for iteration in segment.evaluations]
         folders = [
             self.evaluation.format(
                 recipe=segment.recipe, segment=segment.name, iteration=iteration, testing=testing
             )
-            for segment, iteration in (checkpoints if points == "curve" else checkpoints[-1:])
+            for segment, iteration in run.checkpoints(points)
         ]
         return [f"{folder}/{name}" for folder in folders]
 

@@ -88,8 +88,7 @@ def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, int,
         for run, points, testing in [*ends, *members]:
             if points == "training":
                 continue
-            checkpoints = [(segment, at) for segment in run.segments for at in segment.evaluations]
-            for segment, at in checkpoints if points == "curve" else checkpoints[-1:]:
+            for segment, at in run.checkpoints(points):
                 found.add((segment.recipe, segment.name, at, testing))
     return found
 
@@ -99,13 +98,12 @@ def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
     if recipe.task == "classification":
         return costs.classification.get(recipe.backbone, 0.0)
     cascade = costs.cascade if recipe.detector == "cascade_mask_rcnn" else 1.0
-    # An iteration takes as long as its images are many.
     return costs.iteration.get(recipe.backbone, 0.0) * cascade
 
 
 def _seconds_an_evaluation(study: Study, recipe: Recipe, testing: str) -> float:
     costs = study.scale.costs
-    versions = 1 if testing == "single_scale" else 2 * len(study.scale.test_aug.image_sides)
+    versions = 1 if testing == "single_scale" else study.scale.test_aug.versions
     return costs.evaluation.get(recipe.backbone, 0.0) * versions
 
 

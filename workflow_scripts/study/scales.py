@@ -57,6 +57,11 @@ class TestAugmentation(_Numbers):
     image_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     longest_side: int = Field(gt=0)
 
+    @property
+    def versions(self) -> int:
+        """Of each image: every size, and its mirror image."""
+        return 2 * len(self.image_sides)
+
 
 class SearchGrid(_Numbers):
     """Hyper-parameters to search over, relative to the scale's own; every combination is a point."""

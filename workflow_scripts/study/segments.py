@@ -61,6 +61,11 @@ class Run(BaseModel):
         """Recipe and schedule, for people; file names keep the two apart as folders."""
         return f"{self.recipe.name}/{self.schedule.name}"
 
+    def checkpoints(self, points: str) -> list[tuple[Segment, int]]:
+        """Segment and iteration of the checkpoints that are evaluated: all along its `curve`, or its `end`."""
+        along = [(segment, iteration) for segment in self.segments for iteration in segment.evaluations]
+        return along if points == "curve" else along[-1:]
+
 
 @dataclass(frozen=True)
 class Fork:

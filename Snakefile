@@ -25,12 +25,20 @@ rule all:
         f"{LAYOUT.root}/report.html",
 
 
+localrules:
+    plan,
+
+
 # What the study takes, before anything is spent.
 rule plan:
+    log:
+        f"{LAYOUT.logs}/plan.log",
+    conda:
+        "envs/environment.yaml"
     params:
         plan=lambda wildcards: as_text(STUDY, plan(STUDY)),
     shell:
-        "printf '%s\\n' {params.plan:q}"
+        "printf '%s\\n' {params.plan:q} | tee {log:q}"
 
 
 # One figure or table: `snakemake fig7`.

@@ -34,7 +34,7 @@ from workflow_scripts.detection.examples import detection_examples
 from workflow_scripts.detection.loop import Loop
 from workflow_scripts.detection.models import build, build_optimizer
 from workflow_scripts.detection.processes import Processes, SampleCounts
-from workflow_scripts.detection.train import training_batches
+from workflow_scripts.detection.training import training_batches
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
 from workflow_scripts.study.study import compile_study

@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.decision import decide
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.plan import as_text, plan
 from workflow_scripts.study.study import compile_study
@@ -24,12 +25,15 @@ except UserError as error:
 
 if workflow.is_main_process:
     logger.info(sharing(STUDY))
+    decide()
 
 SCALE = STUDY.scale
 LAYOUT = Layout(STUDY, raw=ancient)
 LIGHT = SCALE.resources.light
 EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
+# Snakemake starts a training again in a new job; within a job it must not.
+RETRIES = TRAIN.retries if workflow.is_main_process else 0
 
 
 # With a limit on jobs a second, and Snakemake 9 sets one, each pass of its scheduler starts a timer for another: they pile
@@ -124,6 +128,25 @@ def wanted(experiment):
         return files
 
     return files_or_refusal
+
+
+def stored(kind, output):
+    """An output that Snakemake deletes after its last use where the configuration's storage policy says so."""
+    return output if getattr(STUDY.config.storage, kind) == "keep" else temp(output)
+
+
+def machines(resources):
+    """What a job asks for on one machine; on several, in the slurm executor's terms, a task on each to start the rest."""
+    if resources.nodes == 1:
+        return {"nodes": 1, "gpu": resources.gpu}
+    gpus = {"gres": f"gpu:{resources.gpu}"} if resources.gpu else {}
+    return {"nodes": resources.nodes, "tasks": resources.nodes, "tasks_per_gpu": 0, "mpi": "srun", **gpus}
+
+
+def job_options(attempt):
+    """How a training job loads and saves, which changes none of its results: of no account to what runs again."""
+    numbers = SCALE.training
+    return f"--workers {numbers.workers} --save-period {numbers.save_period} --margin {numbers.margin} --attempt {attempt}"
 
 
 def folder(output):

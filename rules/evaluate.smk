@@ -8,7 +8,7 @@ rule detect:
         checkpoints=f"{LAYOUT.segment}/checkpoints",
         code=code("detection", "detect", "examples", "models", "config", "backbones", "vgg"),
     output:
-        f"{LAYOUT.evaluation}/detections.json",
+        stored("detections", f"{LAYOUT.evaluation}/detections.json"),
     log:
         f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{iteration}}-{{testing}}-detect.log",
     benchmark:

@@ -24,23 +24,23 @@ rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
     output:
-        state=f"{LAYOUT.segment}/state.safetensors",
-        metrics=f"{LAYOUT.segment}/metrics.jsonl",
-        checkpoints=directory(f"{LAYOUT.segment}/checkpoints"),
+        state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),
+        metrics=update(f"{LAYOUT.segment}/metrics.jsonl"),
+        checkpoints=stored("checkpoints", update(directory(f"{LAYOUT.segment}/checkpoints"))),
     log:
         f"{LAYOUT.logs}/training/{{recipe}}/{{segment}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/training/{{recipe}}/{{segment}}.tsv"
+    retries: RETRIES
     conda:
         "../envs/environment.yaml"
     threads: TRAIN.threads
     resources:
-        gpu=TRAIN.gpu,
+        **machines(TRAIN),
         mem_mb=TRAIN.mem_mb,
         runtime=TRAIN.runtime,
         processes=SCALE.training.processes,
-        workers=SCALE.training.workers,
-        save_period=SCALE.training.save_period,
+        job=lambda wildcards, attempt: job_options(attempt),
     params:
         segment=lambda wildcards: as_json(STUDY.segments[wildcards.recipe, wildcards.segment]),
         images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
@@ -52,6 +52,6 @@ rule train:
     shell:
         "python -m workflow_scripts.detection.train --recipe {input.recipe:q} --segment {params.segment:q}"
         " --images {params.images:q} {params.start} --log-period {params.log_period}"
-        " --processes {resources.processes} --workers {resources.workers} --save-period {resources.save_period}"
+        " --processes {resources.processes} --nodes {resources.nodes} --runtime {resources.runtime} {resources.job}"
         " --progress {params.progress:q} --state {output.state:q} --metrics {output.metrics:q}"
         " --checkpoints {output.checkpoints:q} > {log:q} 2>&1"

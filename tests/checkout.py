@@ -19,7 +19,7 @@ from workflow_scripts.study.segments import Run, Segment, shared_segments
 from workflow_scripts.study.study import Chosen, Study, compile_study
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "envs")
+PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "slurm", "envs")
 RESULTS = "results/smoke"
 SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 

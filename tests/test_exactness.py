@@ -31,7 +31,8 @@ from workflow_scripts.detection.state import (
     save_tensors,
     tensors_digest,
 )
-from workflow_scripts.detection.train import main, train_segment
+from workflow_scripts.detection.train import main
+from workflow_scripts.detection.training import train_segment
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers

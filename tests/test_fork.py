@@ -13,7 +13,7 @@ from workflow_scripts.detection.models import build
 from workflow_scripts.detection.processes import Processes, SampleCounts
 from workflow_scripts.detection.progress import Progress
 from workflow_scripts.detection.state import State, load_state, save_state
-from workflow_scripts.detection.train import train_segment
+from workflow_scripts.detection.training import train_segment
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers

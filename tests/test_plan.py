@@ -22,7 +22,12 @@ def test_iterations_and_what_sharing_saves(complete_data: dict[str, Any]) -> Non
 
 
 def test_hours_and_gigabytes_follow_from_the_costs(complete_data: dict[str, Any]) -> None:
-    prices = {"iteration": {"R50": 0.36}, "evaluation": {"R50": 0.0}, "megaparameters": {"R50": 1000.0}}
+    prices = {
+        "iteration": {"R50": 0.36},
+        "evaluation": {"R50": 0.0},
+        "megaparameters": {"R50": 1000.0},
+        "detections": 0.0,
+    }
     found = costs(complete_data, "fig1", numbers={"costs": prices, "resources": {"train": {"gpu": 8}}})
     assert found["fig1"].hours == pytest.approx(1_560_000 * 0.36 * 8 / 3600)
     segments = 6 + 5  # the trunk to 480k in six pieces, and five tails
@@ -47,5 +52,29 @@ def test_text_has_a_line_for_each(complete_data: dict[str, Any]) -> None:
     study = compile_study({"scale": "paper", "experiments": ["fig1"], "datasets": complete_data})
     lines = as_text(study, plan(study)).splitlines()
     assert "GPU hours" in lines[1]
-    assert [line.split()[0] for line in lines[2:]] == ["fig1", "pre-training", "all"]
-    assert len({len(line) for line in lines[1:]}) == 1
+    assert [line.split()[0] for line in lines[2:-1]] == ["fig1", "pre-training", "all"]
+    assert len({len(line) for line in lines[1:-1]}) == 1
+
+
+def test_what_is_temporary_goes(complete_data: dict[str, Any]) -> None:
+    prices = {"megaparameters": {"R50": 1000.0}, "detections": 1.0}
+    policy = {"checkpoints": "temporary", "detections": "temporary"}
+    all_kept = costs(complete_data, "fig1", numbers={"costs": prices})["fig1"]
+    found = costs(complete_data, "fig1", numbers={"costs": prices}, storage=policy)["fig1"]
+    assert found.gigabytes == pytest.approx(2 * 4 * 2 * 11), (
+        "the states of eleven segments of two initialisations"
+    )
+    assert found.peak == all_kept.peak == all_kept.gigabytes > found.gigabytes
+
+
+def test_the_longest_segment_is_counted_in_jobs(complete_data: dict[str, Any]) -> None:
+    def last_line(**train: int) -> str:
+        numbers = {"costs": {"iteration": {"R50": 0.4}}, "resources": {"train": train}}
+        values = {"scale": "paper", "experiments": ["fig1"], "datasets": complete_data, "numbers": numbers}
+        weights = {"source": "r50.pth", "sha256": "0" * 64}
+        study = compile_study(values | {"pretraining": {"fetch": {"R50_GN": weights}}})
+        return as_text(study, plan(study)).splitlines()[-1]
+
+    assert "takes 10.0 h: 3 job(s) of 4 h" in last_line(runtime=240)
+    assert "raise" not in last_line(runtime=240, retries=2)
+    assert last_line(runtime=240, retries=1).endswith("raise numbers.resources.train.retries to 2 or more")

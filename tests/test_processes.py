@@ -66,7 +66,14 @@ def _one_of_two(rank: int, folder: Path) -> None:
         log_period=1,
     )
     with pytest.raises(NonFiniteLoss) as stopped:
-        loop.train(0, 4, frozenset(), lambda line, seconds: None, lambda iteration: None)
+        loop.train(
+            0,
+            4,
+            frozenset(),
+            lambda line, seconds: None,
+            lambda iteration, leaving: None,
+            lambda seconds: False,
+        )
     ends = {"at": str(stopped.value)} | {name: float(value) for name, value in share.items()}
     (folder / f"{rank}.json").write_text(json.dumps(ends))
     distributed.destroy_process_group()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.status import STATUS, rows, status, table
+from workflow_scripts.study.status import INTERRUPTED, STATUS, rows, status, table
 
 NOW = 1_000_000.0
 
@@ -18,13 +18,21 @@ def segment_folder(results: Path, name: str, recipe: str = "coco-R50_GN-random-s
     return folder
 
 
-def said(folder: Path, iteration: int, seconds: float = 0.5, ago: float = 10) -> None:
+def said(
+    folder: Path,
+    iteration: int,
+    seconds: float = 0.5,
+    ago: float = 10,
+    state: str = "training",
+    job: str = "slurm 7",
+) -> None:
     words = {
+        "state": state,
         "iteration": iteration,
         "stop": 3000,
         "loss": 1.25,
         "seconds_an_iteration": seconds,
-        "job": "slurm 7",
+        "job": job,
     }
     (folder / STATUS).write_text(json.dumps({**words, "time": NOW - ago}))
 
@@ -68,8 +76,27 @@ def test_running_segment_tells_pace_time_left_ap_and_log(tmp_path: Path) -> None
 
 
 def test_job_that_says_nothing_for_long_is_silent(tmp_path: Path) -> None:
-    said(segment_folder(tmp_path, "trunk-0-3000.progress"), 20, ago=3000)
+    said(segment_folder(tmp_path, "trunk-0-3000.progress"), 20, ago=3000, job="host 7")
     assert rows(tmp_path, NOW)[0].texts[2] == "silent for 50 min"
+    assert "end Snakemake with Ctrl-C and start it again" in table(rows(tmp_path, NOW), everything=False)
+
+
+@pytest.mark.parametrize(("answer", "known"), [("CANCELLED", "CANCELLED"), ("", "no longer")])
+def test_slurm_is_asked_about_a_silent_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, known: str
+) -> None:
+    squeue = tmp_path / "bin/squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\necho {answer}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(squeue.parent), prepend=":")
+    said(segment_folder(tmp_path, "trunk-0-3000.progress"), 20, ago=3000)
+    assert rows(tmp_path, NOW)[0].texts[2] == f"silent for 50 min, in SLURM {known}"
+
+
+def test_segment_between_two_jobs_is_not_silent(tmp_path: Path) -> None:
+    said(segment_folder(tmp_path, "trunk-0-3000.progress"), 20, seconds=0.0, ago=90_000, state=INTERRUPTED)
+    assert rows(tmp_path, NOW)[0].texts[2:7] == (INTERRUPTED, "20/3,000", "1.250", "", "")
 
 
 def test_slow_lines_are_not_silence(tmp_path: Path) -> None:
@@ -109,6 +136,6 @@ def test_training_says_how_far_it_is_and_takes_the_word_back_at_the_end(
     finished = run(command)
     assert finished.returncode == 0, finished.stderr
     assert not (folder / "progress").exists()
-    words = status(2, 4, 1.5, 0.25)
+    words = status(2, 4, 1.5, 0.25, "training")
     assert words.keys() >= {"iteration", "stop", "loss", "seconds_an_iteration", "time", "job"}
     assert rows(tmp_path, NOW)[0].texts[1:4] == ("trunk-0-4", "done", "4")

@@ -1,8 +1,15 @@
-"""Mistakes that a person can mend: one clear message, no traceback, exit code 2."""
+"""Ends of a command: mistakes that a person can mend, with one clear message and no traceback, and interruptions."""
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import NoReturn
+
+MISTAKE = 2
+"""Exit code of a command that a person must correct something for."""
+INTERRUPTED = 75
+"""Exit code of a command that saved what it had, to be started again and go on (`EX_TEMPFAIL` of sysexits.h)."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -12,14 +19,32 @@ class UserError(Exception):
     """
 
 
-def command(main: Callable[[], None]) -> NoReturn:
-    """Run a module's `main` as a command: exit 0, or print the `UserError` and exit 2.
+class Interrupted(Exception):
+    """Work that stopped before its end, saved, for another job to go on with."""
 
-    Anything else is a bug and keeps its traceback.
+
+def command(main: Callable[[], None]) -> NoReturn:
+    """Run a module's `main` as a command: exit 0, or print the `UserError` or `Interrupted` and exit with its code.
+
+    A full disk is a person's to mend, too. Anything else is a bug and keeps its traceback.
     """
     try:
         main()
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _end(f"Error: {error}", MISTAKE)
+    except Interrupted as error:
+        _end(str(error), INTERRUPTED)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _end(
+            f"Error: {error.filename or 'output'}: {error.strerror}; nothing is half-written, and what a training "
+            "saved is kept: free some space and start again",
+            MISTAKE,
+        )
     raise SystemExit(0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(code) from None

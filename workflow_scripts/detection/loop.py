@@ -96,9 +96,14 @@ class Loop:
         stop: int,
         pauses: frozenset[int],
         report: Callable[[dict[str, Any], float], None],
-        pause: Callable[[int], None],
-    ) -> None:
-        """Train; `report` each line of metrics with its seconds per iteration, `pause` after chosen iterations."""
+        pause: Callable[[int, bool], None],
+        leave: Callable[[float], bool],
+    ) -> int:
+        """Train; returns the iteration that was reached: `stop`, or that of the line after which `leave` said so.
+
+        `report` gets each line of metrics with its seconds per iteration, `leave` the seconds that the line took, and
+        `pause` the chosen iterations and that of leaving, and whether this is it. All processes must leave together.
+        """
         self.model.train()
         first_position = self.processes.rank * (self.batch // self.processes.count)
         window, began, since = Window(), time.perf_counter(), start
@@ -114,10 +119,15 @@ class Loop:
             done = iteration + 1
             if done % self.log_period == 0 or done == stop:
                 line = window.line(done, self.processes)
-                report(line, (time.perf_counter() - began) / (done - since))
+                seconds = time.perf_counter() - began
+                report(line, seconds / (done - since))
+                if done < stop and leave(seconds):
+                    pause(done, True)
+                    return done
                 window, began, since = Window(), time.perf_counter(), done
             if done in pauses:
-                pause(done)
+                pause(done, False)
+        return stop
 
     def _step(self, batch: Sequence[Example], rate: float) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:

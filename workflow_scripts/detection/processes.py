@@ -81,6 +81,11 @@ def wait_for_all(processes: Processes) -> None:
         distributed.barrier()
 
 
+def agreed(decision: bool, processes: Processes) -> bool:
+    """What any process, usually the first, decided, in all of them."""
+    return bool(summed(torch.tensor(int(decision), device=processes.device), processes))
+
+
 def synchronised(model: nn.Module, processes: Processes) -> nn.Module:
     """The model with gradients averaged over the processes."""
     if processes.count == 1:
@@ -164,17 +169,17 @@ def diverge_together(model: nn.Module, processes: Processes) -> None:
 
 
 def _together(function: Callable[..., Any], processes: Processes) -> Callable[..., Any]:
-    def agreed(*args: Any) -> Any:
+    def together(*args: Any) -> Any:
         result = failure = None
         try:
             result = function(*args)
         except FloatingPointError as error:
             failure = error
-        if summed(torch.tensor(int(failure is not None), device=processes.device), processes):
+        if agreed(failure is not None, processes):
             raise failure or FloatingPointError("Another process found boxes that contain Inf or NaN.")
         return result
 
-    return agreed
+    return together
 
 
 def _refusing_non_finite(create: Callable[..., Any]) -> Callable[..., Any]:

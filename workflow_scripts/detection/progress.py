@@ -7,6 +7,7 @@ saved states, the lines of metrics up to the last one, and the checkpoints taken
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workflow_scripts.study.status import STATUS
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 IDENTITY = "training.sha256"
+DIVERGED = "diverged.txt"
 
 
 class Progress:
@@ -27,6 +29,9 @@ class Progress:
     def __init__(self, folder: Path, training: str = "") -> None:
         """`training` identifies all that the segment's result depends on."""
         self.folder = folder
+        self.training = training
+        self.save_seconds = 0.0
+        self._diverged = folder / DIVERGED
         identity = folder / IDENTITY
         if folder.exists() and (not identity.exists() or identity.read_text() != training):
             print(
@@ -44,14 +49,31 @@ class Progress:
                 temporary.write_text(training)
 
     def save(self, state: State, lines: Iterable[dict]) -> None:
-        """Append the lines of metrics since the last save, then save the state; keep the save before, too."""
+        """Append the lines of metrics since the last save, then save the state; keep the save before, too.
+
+        `save_seconds` is what the slowest save has taken.
+        """
+        began = time.perf_counter()
         with self.metrics.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())
-        save_state(self._state(state.iteration), state)
+        save_state(self._state(state.iteration), state, self.training)
         for old in self._saves()[2:]:
             old.unlink()
+        self.save_seconds = max(self.save_seconds, time.perf_counter() - began)
+
+    def note_divergence(self, message: str) -> None:
+        """Keep the message for the next attempt of the same job, which would diverge as well."""
+        self._diverged.write_text(message)
+
+    def divergence(self) -> str | None:
+        """How an attempt before this one diverged, if so."""
+        return self._diverged.read_text() if self._diverged.exists() else None
+
+    def forget_divergence(self) -> None:
+        """A person tries again."""
+        self._diverged.unlink(missing_ok=True)
 
     def tell(self, status: dict[str, Any]) -> None:
         """Say how far the training is, for `study/status.py`; what a killed job said last stays until it goes on."""

@@ -1,5 +1,6 @@
 """The state of a training: weights, momentum and iteration in one safetensors file. Nothing from pickle."""
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import FULL, UserError
 from workflow_scripts.files import write_atomically
 
 HEADER = "training"
@@ -47,11 +48,11 @@ def restore(state: State, model: nn.Module, optimizer: torch.optim.Optimizer) ->
             optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
-def save_state(path: Path, state: State) -> str:
-    """Write a state atomically; returns its digest, which depends on the tensors and the iteration alone."""
+def save_state(path: Path, state: State, training: str = "") -> str:
+    """Write a state atomically, with what identifies its training; returns the digest of all of it."""
     tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
-    return save_tensors(path, tensors, {"iteration": str(state.iteration)})
+    return save_tensors(path, tensors, {"iteration": str(state.iteration), "training": training})
 
 
 def load_state(path: Path) -> State:
@@ -72,7 +73,13 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     digest = tensors_digest(on_cpu, metadata)
     with write_atomically(path) as temporary:
         # One entry: safetensors writes several in an order that changes from process to process.
-        save_file(on_cpu, temporary, {HEADER: json.dumps({**metadata, "digest": digest})})
+        header = {HEADER: json.dumps({**metadata, "digest": digest})}
+        try:
+            save_file(on_cpu, temporary, header)
+        except SafetensorError as error:
+            if any(f"code: {number}," in str(error) for number in FULL):
+                raise OSError(errno.ENOSPC, "No space left on device", str(path)) from None
+            raise
     return digest
 
 
@@ -103,10 +110,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
-def read_digest(path: Path) -> str:
-    """The digest that `save_tensors` wrote into a file, taken at its word."""
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `save_tensors` wrote into a file beside the tensors, and their `digest`, taken at its word."""
     with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()[HEADER])["digest"]
+        return json.loads(file.metadata()[HEADER])
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

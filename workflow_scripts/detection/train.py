@@ -1,4 +1,4 @@
-"""Train one segment: from a parent's state, or a first initialisation, to a new state.
+"""The command of a training job: one segment, trained as far as the job's time goes.
 
 python -m workflow_scripts.detection.train --recipe recipe.json --segment '{...}' ...
 """
@@ -7,176 +7,25 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.run import main as torchrun
-from torch.utils.data import DataLoader
-
-from workflow_scripts.detection.draws import DrawsPerImage
-from workflow_scripts.detection.examples import Example, Examples, classification_examples, detection_examples
-from workflow_scripts.detection.fork import forked
-from workflow_scripts.detection.loop import Loop, NonFiniteLoss
-from workflow_scripts.detection.models import build, build_optimizer, load_backbone
-from workflow_scripts.detection.processes import (
-    Processes,
-    SampleCounts,
-    diverge_together,
-    synchronised,
-    threads_each,
-    training_processes,
-    wait_for_all,
-)
+from workflow_scripts.detection.deadline import job_deadline
+from workflow_scripts.detection.examples import Examples, classification_examples, detection_examples
+from workflow_scripts.detection.launch import start_processes
+from workflow_scripts.detection.lock import Lock, held
+from workflow_scripts.detection.loop import NonFiniteLoss
+from workflow_scripts.detection.processes import Processes, agreed, training_processes, wait_for_all
 from workflow_scripts.detection.progress import Progress
-from workflow_scripts.detection.sampler import GlobalBatches, ProcessShare
-from workflow_scripts.detection.state import (
-    State,
-    capture,
-    load_state,
-    load_tensors,
-    read_digest,
-    restore,
-    save_tensors,
-)
+from workflow_scripts.detection.state import read_metadata
+from workflow_scripts.detection.training import train_segment
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256
+from workflow_scripts.study.decision import decided
 from workflow_scripts.study.reading import read_recipe, validated
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
-from workflow_scripts.study.schedules import learning_rate
 from workflow_scripts.study.segments import Segment
-from workflow_scripts.study.status import status
-
-
-def train_segment(
-    recipe: Recipe,
-    segment: Segment,
-    examples: Examples,
-    numbers: TrainingNumbers,
-    progress: Progress,
-    processes: Processes,
-    parent: Path | None = None,
-    backbone: Path | None = None,
-) -> State:
-    """Train a segment, continuing from what an earlier job saved of it; returns its final state.
-
-    Raises:
-        UserError: a parent's state of another iteration than the segment's start or of another model, or unfit
-            pre-trained weights.
-        NonFiniteLoss: training diverged.
-    """
-    torch.set_flush_denormal(True)
-    model = build(recipe, len(examples.classes), processes.device)
-    optimizer = build_optimizer(recipe, model)
-    start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
-    if processes.first:
-        progress.cut_metrics(start)
-    lines: list[dict[str, Any]] = []
-
-    def report(line: dict[str, Any], seconds: float) -> None:
-        if processes.first:
-            lines.append(line)
-            print(_sentence(line, segment, seconds), flush=True)
-            progress.tell(status(line["iteration"], segment.stop, line["loss"], seconds))
-
-    def pause(iteration: int) -> None:
-        if not processes.first:
-            return
-        state = capture(model, optimizer, iteration)
-        if iteration in segment.evaluations:
-            save_tensors(progress.checkpoint(iteration), state.weights, {"iteration": str(iteration)})
-        if iteration % numbers.save_period == 0 or iteration == segment.stop:
-            progress.save(state, lines)
-            lines.clear()
-
-    saves = range(0, segment.stop, numbers.save_period)
-    _loop(recipe, segment, model, optimizer, examples, numbers, processes, start).train(
-        start, segment.stop, frozenset([*saves, *segment.evaluations, segment.stop]), report, pause
-    )
-    return capture(model, optimizer, segment.stop)
-
-
-def _loop(
-    recipe: Recipe,
-    segment: Segment,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    examples: Examples,
-    numbers: TrainingNumbers,
-    processes: Processes,
-    start: int,
-) -> Loop:
-    diverge_together(model, processes)
-    return Loop(
-        model=synchronised(model, processes),
-        optimizer=optimizer,
-        batches=training_batches(recipe, examples, numbers, processes, start, segment.stop),
-        rate=lambda t: learning_rate(recipe.base_lr, recipe.warmup, segment.decay, recipe.decay_factor, t),
-        draws=DrawsPerImage(model, recipe.seed),
-        counts=SampleCounts(model),
-        batch=recipe.batch,
-        processes=processes,
-        log_period=numbers.log_period,
-    )
-
-
-def _initialise(
-    recipe: Recipe,
-    segment: Segment,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    parent: Path | None,
-    backbone: Path | None,
-) -> int:
-    """Fill the model and the optimizer; returns the iteration to start from."""
-    state = progress.latest()
-    if state is None and parent is not None:
-        state = load_state(parent)
-        if state.iteration != segment.start:
-            raise UserError(
-                f"{parent}: found a state of iteration {state.iteration}, expected {segment.start}, where segment "
-                f"{segment.name} of {recipe.name} starts; remove it to train it again"
-            )
-        state = forked(state, model, str(parent))
-    if state is not None:
-        restore(state, model, optimizer)
-        return state.iteration
-    if backbone is not None:
-        load_backbone(recipe, model, load_tensors(backbone)[0], str(backbone))
-    return 0
-
-
-def training_batches(
-    recipe: Recipe, examples: Examples, numbers: TrainingNumbers, processes: Processes, start: int, stop: int
-) -> Iterator[list[Example]]:
-    """This process's share of the global batches of iterations `start` to `stop`."""
-    batches = GlobalBatches(examples.wide, recipe.batch, recipe.seed)
-    share = ProcessShare(batches, recipe.batch, start, stop, processes.rank, processes.count)
-    loader: DataLoader = DataLoader(
-        examples,
-        batch_sampler=share,
-        num_workers=numbers.workers,
-        collate_fn=list,
-        worker_init_fn=_one_thread,
-    )
-    return iter(loader)
-
-
-def _one_thread(_worker: int) -> None:
-    torch.set_num_threads(1)
-
-
-def _sentence(line: dict[str, Any], segment: Segment, seconds: float) -> str:
-    left = (segment.stop - line["iteration"]) * seconds
-    return (
-        f"{segment.recipe} {segment.name}: iteration {line['iteration']}/{segment.stop}  loss {line['loss']:.4f}  "
-        f"learning rate {line['learning_rate']:.5f}  {seconds:.3f} s/iteration  {left / 60:.1f} min left"
-    )
 
 
 def _identity(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> str:
@@ -200,7 +49,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, default=0, help="data loading processes of each training process"
     )
-    parser.add_argument("--processes", type=int, default=1, help="training processes on this machine")
+    parser.add_argument("--processes", type=int, default=1, help="training processes, on all nodes together")
+    parser.add_argument(
+        "--nodes", type=int, default=1, help="machines of this SLURM job that the processes run on"
+    )
+    parser.add_argument(
+        "--runtime",
+        type=float,
+        default=float("inf"),
+        help="minutes that SLURM gives this job, if it does not say",
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=60,
+        help="seconds before the end of a SLURM job to have saved and stopped",
+    )
+    parser.add_argument(
+        "--attempt", type=int, default=1, help="2 and more where Snakemake starts a failed job again"
+    )
     parser.add_argument("--annotations", type=Path, help="COCO annotations to train on")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--parent", type=Path, help="state that the segment starts from")
@@ -214,46 +81,88 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _start_processes(count: int) -> None:
-    """One process a GPU: torchrun starts this command again in each."""
-    os.environ["OMP_NUM_THREADS"] = str(threads_each(count))
-    try:
-        torchrun(["--standalone", f"--nproc-per-node={count}", "-m", __spec__.name, *sys.argv[1:]])
-    except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        if failure.exitcode != 2:
-            raise
-        raise SystemExit(2) from None  # the process has said what a person must correct
-
-
 def _train(recipe: Recipe, segment: Segment, arguments: argparse.Namespace, processes: Processes) -> None:
+    identity = _identity(recipe, segment, arguments)
+    lock_file = arguments.progress.with_suffix(".lock")
+    with held(lock_file) if processes.first else nullcontext() as lock:
+        if agreed(processes.first and _trained_meanwhile(arguments.state, identity), processes):
+            if processes.first:
+                print(
+                    f"{recipe.name} {segment.name}: trained by a job of an earlier Snakemake in the meantime"
+                )
+            return
+        _train_held(recipe, segment, arguments, processes, identity, lock)
+
+
+def _train_held(
+    recipe: Recipe,
+    segment: Segment,
+    arguments: argparse.Namespace,
+    processes: Processes,
+    identity: str,
+    lock: Lock | None,
+) -> None:
+    """Train with the segment's lock in the hands of the first process."""
+    if processes.first:
+        _check_divergence(Progress(arguments.progress, identity), arguments.attempt)
+    wait_for_all(processes)
+    progress = Progress(arguments.progress, identity)
+    deadline = job_deadline(arguments.runtime, arguments.margin)
+
+    def leave(seconds: float) -> bool:
+        must = lock is not None and (lock.wanted or deadline.near(2 * (seconds + progress.save_seconds)))
+        return agreed(must, processes)
+
+    try:
+        train_segment(
+            recipe,
+            segment,
+            _examples(recipe, arguments),
+            _numbers(arguments),
+            progress,
+            processes,
+            arguments.parent,
+            arguments.backbone,
+            leave,
+        )
+    except NonFiniteLoss as error:
+        if processes.first:  # all processes stop here, with one message
+            message = f"{recipe.name} {segment.name}: training diverged at {error}"
+            progress.note_divergence(message)
+            raise UserError(message) from None
+        return
+    if processes.first:
+        progress.finish(segment.stop, arguments.state, arguments.metrics, arguments.checkpoints)
+        digest = read_metadata(arguments.state)["digest"]
+        print(f"{recipe.name} {segment.name}: done at iteration {segment.stop}, state {digest}")
+
+
+def _examples(recipe: Recipe, arguments: argparse.Namespace) -> Examples:
     if recipe.task == "classification":
-        examples = classification_examples(recipe, arguments.images)
-    else:
-        examples = detection_examples(recipe, arguments.annotations, arguments.images)
-    numbers = TrainingNumbers(
+        return classification_examples(recipe, arguments.images)
+    return detection_examples(recipe, arguments.annotations, arguments.images)
+
+
+def _numbers(arguments: argparse.Namespace) -> TrainingNumbers:
+    return TrainingNumbers(
         log_period=arguments.log_period,
         save_period=arguments.save_period,
         workers=arguments.workers,
         processes=arguments.processes,
     )
-    identity = _identity(recipe, segment, arguments)
-    if processes.first:
-        Progress(arguments.progress, identity)
-    wait_for_all(processes)
-    progress = Progress(arguments.progress, identity)
-    try:
-        train_segment(
-            recipe, segment, examples, numbers, progress, processes, arguments.parent, arguments.backbone
-        )
-    except NonFiniteLoss as error:
-        if processes.first:  # all processes stop here, with one message
-            raise UserError(f"{recipe.name} {segment.name}: training diverged at {error}") from None
-        return
-    if processes.first:
-        progress.finish(segment.stop, arguments.state, arguments.metrics, arguments.checkpoints)
-        digest = read_digest(arguments.state)
-        print(f"{recipe.name} {segment.name}: done at iteration {segment.stop}, state {digest}")
+
+
+def _check_divergence(progress: Progress, attempt: int) -> None:
+    message = progress.divergence()
+    if message is not None and attempt > 1:
+        raise UserError(f"{message} (attempt {attempt}: not tried again)")
+    progress.forget_divergence()
+
+
+def _trained_meanwhile(state: Path, identity: str) -> bool:
+    """Whether a job of an earlier Snakemake finished the segment after it was decided to train it here."""
+    new = state.exists() and state.stat().st_mtime > decided()
+    return new and read_metadata(state).get("training") == identity
 
 
 def main() -> None:
@@ -268,7 +177,7 @@ def main() -> None:
             f"{recipe.name} trains on"
         )
     if arguments.processes > 1 and "RANK" not in os.environ:
-        _start_processes(arguments.processes)
+        start_processes(__spec__.name, sys.argv[1:], arguments.processes, arguments.nodes)
         return
     with training_processes() as processes:
         _train(recipe, segment, arguments, processes)

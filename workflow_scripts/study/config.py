@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.linear_scaling import linear_scaling
 from workflow_scripts.study.scales import Scale
 
 T = TypeVar("T", bound=BaseModel)
@@ -100,6 +101,17 @@ class Pretraining(_Section):
     fetch: dict[str, PublishedWeights] = Field(default={}, description="by model, such as R50_GN")
 
 
+Kept = Literal["keep", "temporary"]
+
+
+class Storage(_Section):
+    """What is kept once all that is made from it is there, and what is deleted then; making it again means training."""
+
+    states: Kept = Field(default="keep", description="weights and momentum at the end of each segment")
+    checkpoints: Kept = Field(default="keep", description="weights at each point that is evaluated")
+    detections: Kept = Field(default="keep", description="what each checkpoint detects; its metrics stay")
+
+
 class StudyConfig(_Section):
     """What to regenerate, at which scale, on which data."""
 
@@ -112,6 +124,10 @@ class StudyConfig(_Section):
     results: str = Field(default="results", min_length=1)
     datasets: Datasets = Datasets()
     pretraining: Pretraining = Pretraining()
+    linear_scaling: bool = Field(
+        default=False, description="rates and iterations follow a batch that `numbers` changes"
+    )
+    storage: Storage = Storage()
     figures: dict[str, Any] = {}
     numbers: dict[str, Any] = Field(
         default={}, description="changes to the scale's numbers, in its own structure"
@@ -162,6 +178,10 @@ def read_scale(config: StudyConfig) -> Scale:
         numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
     where = scale_source(config)
     scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
+    if config.linear_scaling:
+        own = _validated(Scale, {"name": config.scale, **numbers}, where)
+        changes = linear_scaling(scale, own.detection.batch, own.classification.batch)
+        scale = _validated(Scale, overlaid(scale.model_dump(), changes), f"{where}, linearly scaled")
     if scale.world is not None:
         _validated(Settings, scale.world, where, ("world",))
     return scale

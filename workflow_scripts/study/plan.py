@@ -4,6 +4,7 @@ Iterations are exact. Hours and gigabytes follow from the scale's `costs`, which
 measured or published, and parameters.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +18,11 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """What a set of segments and evaluations takes; `hours` are those of a device, a GPU or a CPU's core."""
+    """What a set of segments and evaluations takes.
+
+    `hours` are those of a device, a GPU or a CPU's core; `gigabytes` what stays on disk, and `peak` what may be there
+    at one time, if nothing temporary goes before the end.
+    """
 
     name: str
     jobs: int
@@ -25,6 +30,7 @@ class Cost:
     saved: int
     hours: float
     gigabytes: float
+    peak: float
 
 
 def plan(study: Study) -> list[Cost]:
@@ -34,8 +40,7 @@ def plan(study: Study) -> list[Cost]:
     classifiers = [study.segments[key] for key in _classifiers(study, asked)]
     if classifiers:
         rows.append(_cost(study, "pre-training", [], classifiers))
-    everything = [*_detectors(study, asked), *classifiers]
-    return [*rows, _cost(study, "all", asked, everything)]
+    return [*rows, _cost(study, "all", asked, _trained(study))]
 
 
 def _detectors(study: Study, names: Iterable[str]) -> list[Segment]:
@@ -61,17 +66,19 @@ def _cost(study: Study, name: str, experiments: list[str] | tuple[str, ...], seg
     )
     training = study.scale.resources.train
     evaluating = study.scale.resources.evaluate
-    spent = seconds * (training.gpu or training.threads)
+    spent = seconds * (training.gpu or training.threads) * training.nodes
     spent += sum(
         _seconds_an_evaluation(study, recipes[recipe], testing) for recipe, _, _, testing in evaluations
     ) * (evaluating.gpu or evaluating.threads)
+    kept, temporary = _storage(study, segments, len(evaluations))
     return Cost(
         name=name,
         jobs=len(segments) + 2 * len(evaluations),
         iterations=trained,
         saved=max(0, iterations_without_sharing(study.needed_runs(experiments)) - detectors),
         hours=spent / 3600,
-        gigabytes=sum(_gigabytes(study, segment) for segment in segments),
+        gigabytes=kept,
+        peak=kept + temporary,
     )
 
 
@@ -107,23 +114,58 @@ def _seconds_an_evaluation(study: Study, recipe: Recipe, testing: str) -> float:
     return costs.evaluation.get(recipe.backbone, 0.0) * versions
 
 
-def _gigabytes(study: Study, segment: Segment) -> float:
-    parameters = study.scale.costs.megaparameters.get(study.recipes[segment.recipe].backbone, 0.0) / 1000
-    return BYTES * parameters * (2 + len(segment.evaluations))
+def _storage(study: Study, segments: list[Segment], evaluations: int) -> tuple[float, float]:
+    """Gigabytes that stay and that go, by the configuration's policy."""
+    sizes = {"states": 0.0, "checkpoints": 0.0, "detections": evaluations * study.scale.costs.detections}
+    for segment in segments:
+        backbone = study.recipes[segment.recipe].backbone
+        weights = BYTES * study.scale.costs.megaparameters.get(backbone, 0.0) / 1000
+        sizes["states"] += 2 * weights
+        sizes["checkpoints"] += len(segment.evaluations) * weights
+    policy = study.config.storage.model_dump()
+    kept = sum(size for name, size in sizes.items() if policy[name] == "keep")
+    return kept, sum(sizes.values()) - kept
+
+
+def _longest(study: Study) -> str:
+    """How many jobs the longest segment takes, and whether training is started again so often."""
+    training = study.scale.resources.train
+
+    def seconds_of(segment: Segment) -> float:
+        return segment.iterations * _seconds_an_iteration(study, study.recipes[segment.recipe])
+
+    segment = max(_trained(study), key=seconds_of)
+    seconds = seconds_of(segment)
+    jobs = max(1, math.ceil(seconds / 60 / training.runtime))
+    enough = (
+        ""
+        if jobs <= training.retries + 1
+        else f"; raise numbers.resources.train.retries to {jobs - 1} or more"
+    )
+    return (
+        f"The longest segment, {segment.recipe} {segment.name}, takes {seconds / 3600:,.1f} h: {jobs} job(s) of "
+        f"{training.runtime / 60:g} h; a job that ends early is started again {training.retries} times{enough}"
+    )
+
+
+def _trained(study: Study) -> list[Segment]:
+    asked = study.config.experiments
+    return [*_detectors(study, asked), *(study.segments[key] for key in _classifiers(study, asked))]
 
 
 def as_text(study: Study, rows: list[Cost]) -> str:
     """The plan as a table for a terminal."""
     device = "GPU hours" if study.scale.resources.train.gpu else "core hours"
-    header = ("", "jobs", "iterations", "saved by sharing", device, "GB kept")
+    header = ("", "jobs", "iterations", "saved by sharing", device, "GB kept", "GB at most")
     cells = [
         (
             row.name,
             f"{row.jobs:,}",
             f"{row.iterations:,}",
             f"{row.saved:,}",
-            f"{row.hours:,.1f}" if row.hours < 10 else f"{row.hours:,.0f}",
-            f"{row.gigabytes:,.1f}" if row.gigabytes < 10 else f"{row.gigabytes:,.0f}",
+            _rounded(row.hours),
+            _rounded(row.gigabytes),
+            _rounded(row.peak),
         )
         for row in rows
     ]
@@ -137,4 +179,10 @@ def as_text(study: Study, rows: list[Cost]) -> str:
         )
         for line in [header, *cells]
     ]
-    return "\n".join([f"Scale {study.scale.name}, {len(study.config.seeds)} seed(s)", *lines])
+    return "\n".join(
+        [f"Scale {study.scale.name}, {len(study.config.seeds)} seed(s)", *lines, _longest(study)]
+    )
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"

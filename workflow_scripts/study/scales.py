@@ -86,6 +86,9 @@ class TrainingNumbers(_Numbers):
     processes: int = Field(
         default=1, gt=0, description="training processes, one for each GPU where there are GPUs"
     )
+    margin: float = Field(
+        default=60, ge=0, description="seconds before a cluster job's end at which it has saved and stopped"
+    )
 
 
 class Resources(_Numbers):
@@ -95,6 +98,8 @@ class Resources(_Numbers):
     gpu: int = Field(default=0, ge=0)
     mem_mb: int = Field(gt=0)
     runtime: int = Field(gt=0, description="minutes")
+    nodes: int = Field(default=1, gt=0, description="machines; the other numbers are those of each")
+    retries: int = Field(default=0, ge=0, description="how often a job that ended early is started again")
 
 
 class ResourceTable(_Numbers):
@@ -113,6 +118,7 @@ class Costs(_Numbers):
     classification: dict[str, float] = Field(description="seconds an iteration of a classifier's batch")
     evaluation: dict[str, float] = Field(description="seconds to detect on the validation images, once each")
     megaparameters: dict[str, float] = Field(description="parameters of a detector, in millions")
+    detections: float = Field(description="gigabytes of what one checkpoint detects on the validation images")
 
 
 class Scale(_Numbers):

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -21,10 +22,16 @@ from workflow_scripts.errors import UserError, command
 
 STATUS = "status.json"
 """What a training job writes into its segment's progress folder with each line of metrics."""
+TRAINING = "training"
+INTERRUPTED = "saved, waits for its next job"
 PERIOD = 5.0
 """Seconds between two drawings in a terminal."""
 SILENT = 300.0
 """Seconds without a word after which a job is said to be silent, unless its lines take longer."""
+REMEDY = (
+    "Of a silent job, read the log. If Snakemake waits for it though it is gone, cancelled or preempted, end Snakemake "
+    "with Ctrl-C and start it again: training goes on from what it saved."
+)
 HEADER = ("recipe", "segment", "state", "iteration", "loss", "s/iteration", "left", "AP", "job")
 
 
@@ -37,18 +44,23 @@ class Row:
     log: Path
 
 
-def status(iteration: int, stop: int, loss: float, seconds: float) -> dict[str, Any]:
+def status(iteration: int, stop: int, loss: float, seconds: float, state: str) -> dict[str, Any]:
     """What a training job says of itself; `seconds` are those of an iteration."""
-    slurm = os.environ.get("SLURM_JOB_ID")
-    job = f"slurm {slurm}" if slurm else f"{socket.gethostname()} {os.getpid()}"
     return {
+        "state": state,
         "iteration": iteration,
         "stop": stop,
         "loss": loss,
         "seconds_an_iteration": seconds,
         "time": time.time(),
-        "job": job,
+        "job": job_name(),
     }
+
+
+def job_name() -> str:
+    """What a person calls this job: its number in SLURM, or machine and process."""
+    slurm = os.environ.get("SLURM_JOB_ID")
+    return f"slurm {slurm}" if slurm else f"{socket.gethostname()} {os.getpid()}"
 
 
 def rows(results: Path, now: float) -> list[Row]:
@@ -80,18 +92,33 @@ def _running(folder: Path, segment: str, results: Path, now: float) -> tuple[str
         return (recipe, segment, "starting", "", "", "", "", _last_ap(results, recipe), "")
     pace = said["seconds_an_iteration"]
     quiet = now - said["time"]
-    state = "training" if quiet < max(SILENT, 100 * pace) else f"silent for {_duration(quiet)}"
+    state = said["state"]
+    if state == TRAINING and quiet > max(SILENT, 100 * pace):
+        state = f"silent for {_duration(quiet)}{_known(said['job'])}"
     return (
         recipe,
         segment,
         state,
         f"{said['iteration']:,}/{said['stop']:,}",
         f"{said['loss']:.3f}",
-        f"{pace:.3f}",
-        _duration(pace * (said["stop"] - said["iteration"])),
+        f"{pace:.3f}" if pace else "",
+        _duration(pace * (said["stop"] - said["iteration"])) if pace else "",
         _last_ap(results, recipe),
         said["job"],
     )
+
+
+def _known(job: str) -> str:
+    """What SLURM says of a silent job, where it is one of SLURM's and SLURM answers."""
+    system, number = job.split(maxsplit=1)
+    if system != "slurm":
+        return ""
+    command = ["squeue", "--noheader", "--states=all", "--jobs", number, "--format=%T"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f", in SLURM {answer or 'no longer'}"
 
 
 def _done(folder: Path, results: Path) -> tuple[str, ...]:
@@ -152,6 +179,8 @@ def table(found: Iterable[Row], everything: bool) -> str:
     for position, row in reversed(list(enumerate(shown, 1))):
         if row.running:
             printed.insert(position + 1, f"  log: {row.log}")
+    if any("silent" in row.texts[HEADER.index("state")] for row in shown):
+        printed.append(REMEDY)
     return "\n".join([*printed, f"{len(found) - done} segments in training, {done} done"])
 
 

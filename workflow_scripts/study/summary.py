@@ -17,7 +17,19 @@ def notes(study: Study) -> list[str]:
     if changes:
         changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
+    if study.config.linear_scaling:
+        found.append(_scaling(study))
     return found
+
+
+def _scaling(study: Study) -> str:
+    scale = study.scale
+    return (
+        f"By the linear scaling rule, detectors train on batches of {scale.detection.batch} at a base rate of "
+        f"{scale.detection.base_lr:g} with {scale.schedule.iterations_per_x:,} iterations to 1x, and classifiers on "
+        f"batches of {scale.classification.batch} at {scale.classification.base_lr:g} for "
+        f"{scale.classification.iterations:,} iterations."
+    )
 
 
 def _data(study: Study) -> list[str]:
@@ -51,10 +63,11 @@ def sharing(study: Study) -> str:
     """One sentence on what the study trains and what its shared segments save."""
     counts = iterations(study)
     planned, without = counts["planned"], counts["without_sharing"]
-    return (
+    sentence = (
         f"Scale {study.scale.name}: {planned:,} iterations to train detectors; shared segments save "
         f"{without - planned:,} of {without:,}"
     )
+    return f"{sentence}\n{_scaling(study)}" if study.config.linear_scaling else sentence
 
 
 def iterations(study: Study) -> dict[str, int]:

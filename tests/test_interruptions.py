@@ -1,0 +1,203 @@
+"""Jobs that end early, in whichever way, lose nothing: the segment ends in the bits of one that was left alone."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training import (
+    REPOSITORY,
+    TinyWorld,
+    metrics,
+    run,
+    segment,
+    tiny_recipe,
+    tiny_world,
+    training_command,
+)
+from workflow_scripts import files
+from workflow_scripts.detection import train
+from workflow_scripts.detection.loop import NonFiniteLoss
+from workflow_scripts.detection.state import State
+from workflow_scripts.detection.training import _check_finite
+from workflow_scripts.errors import INTERRUPTED, MISTAKE, command
+
+OPTIONS = ("--log-period", "2", "--save-period", "4")
+PART = segment(0, 40, (32, 36), evaluations=(20, 40))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    return tiny_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job that was left alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = run(training_command(folder, tiny_recipe(), PART, world, *OPTIONS))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def job(folder: Path, world: TinyWorld, *options: str) -> list[str]:
+    return training_command(folder, tiny_recipe(), PART, world, *OPTIONS, *options)
+
+
+def same(left: Path, right: Path) -> None:
+    for name in (
+        "state.safetensors",
+        "metrics.jsonl",
+        "checkpoints/20.safetensors",
+        "checkpoints/40.safetensors",
+    ):
+        assert (left / name).read_bytes() == (right / name).read_bytes(), name
+    assert not (right / "progress").exists()
+    assert not list(right.glob("*.lock*"))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_job_saves_before_its_end_and_says_so(
+    world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time()))
+    part = job(tmp_path, world, "--processes", processes)
+    ended = run(part)
+    assert ended.returncode == INTERRUPTED, ended.stderr
+    assert "saved at iteration 2 of 40 and stopped" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "progress/state-000000002.safetensors").exists()
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 3600))
+    finished = run(part)
+    assert finished.returncode == 0, finished.stderr
+    assert [line["iteration"] for line in metrics(tmp_path)] == list(range(2, 41, 2))
+    if processes == "1":
+        same(undisturbed, tmp_path)
+
+
+def test_a_newer_job_takes_over_from_one_that_still_runs(
+    world: TinyWorld, undisturbed: Path, tmp_path: Path
+) -> None:
+    part = job(tmp_path, world)
+    older = subprocess.Popen(part, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert older.stdout is not None
+    while "iteration 4/40" not in older.stdout.readline():
+        assert older.poll() is None
+    newer = run(part)
+    assert older.wait() == INTERRUPTED
+    assert newer.returncode == 0, newer.stderr
+    assert "asking its owner" in newer.stdout
+    assert "iteration 4/40" not in newer.stdout
+    same(undisturbed, tmp_path)
+
+
+def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
+    world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.time()
+    part = job(tmp_path, world)
+    assert run(part).returncode == 0
+    written = (tmp_path / "state.safetensors").stat().st_ino
+    monkeypatch.setenv("STUDY_DECIDED", str(began))
+    again = run(part)
+    assert (again.returncode, "in the meantime" in again.stdout) == (0, True), again.stderr
+    assert (tmp_path / "state.safetensors").stat().st_ino == written
+    monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
+    assert "in the meantime" not in run(part).stdout, (
+        "what was there before is trained again: someone asked for it"
+    )
+    assert (tmp_path / "state.safetensors").stat().st_ino != written
+
+
+def test_divergence_is_not_tried_again_by_itself(world: TinyWorld, tmp_path: Path) -> None:
+    part = training_command(tmp_path, tiny_recipe(base_lr=1e8), segment(0, 8), world, *OPTIONS)
+    first, second, asked = run(part), run([*part, "--attempt", "2"]), run(part)
+    assert (first.returncode, second.returncode, asked.returncode) == (MISTAKE, MISTAKE, MISTAKE)
+    assert "(attempt 2: not tried again)" in second.stderr
+    assert first.stderr.splitlines()[-1] in second.stderr
+    assert "not tried again" not in asked.stderr
+
+
+def test_weights_that_are_not_finite_are_not_saved() -> None:
+    _check_finite(State(3, {"weight": torch.ones(2)}, {}))
+    with pytest.raises(NonFiniteLoss, match="iteration 3: weights bias are not finite"):
+        _check_finite(State(3, {"weight": torch.ones(2), "bias": torch.tensor([1.0, torch.inf])}, {}))
+
+
+def test_a_full_disk_keeps_what_was_saved(
+    world: TinyWorld,
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """Network file systems tell that they are full when a file is flushed."""
+    part = job(tmp_path, world)
+    monkeypatch.setattr(sys, "argv", part[2:])
+    flush, count = os.fsync, 0
+
+    def full(file: int) -> None:
+        nonlocal count
+        count += 1
+        if count > 10:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(file)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(SystemExit) as ended:
+        command(train.main)
+    assert ended.value.code == MISTAKE
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "state.safetensors").exists()
+    assert len(list((tmp_path / "progress").glob("state-*.safetensors"))) >= 1
+    finished = run(part)
+    assert finished.returncode == 0, finished.stderr
+    same(undisturbed, tmp_path)
+
+
+@pytest.mark.slow
+def test_25_kills_at_random_moments_lose_nothing(world: TinyWorld, tmp_path: Path) -> None:
+    part = segment(0, 400, (320, 360), evaluations=(200, 400))
+    undisturbed = training_command(tmp_path / "undisturbed", tiny_recipe(), part, world, *OPTIONS)
+    began = time.monotonic()
+    assert run(undisturbed).returncode == 0
+    whole = time.monotonic() - began
+    killed = training_command(tmp_path / "killed", tiny_recipe(), part, world, *OPTIONS)
+    draw = random.Random(0)
+    kills = 0
+    while kills < 25:
+        process = subprocess.Popen(
+            killed, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=draw.uniform(0, whole / 4))
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills == 25, f"trained to its end after {kills}"
+    finished = run(killed)
+    assert finished.returncode == 0, finished.stderr
+    for name in (
+        "state.safetensors",
+        "metrics.jsonl",
+        "checkpoints/200.safetensors",
+        "checkpoints/400.safetensors",
+    ):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), (
+            name
+        )

@@ -1,0 +1,295 @@
+"""On a real SLURM: the study through its profile, deadlines, faults, and several processes; nothing is lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import slurm
+from tests.checkout import Checkout
+from workflow_scripts.detection.state import read_metadata
+from workflow_scripts.study.study import compile_study
+
+pytestmark = pytest.mark.slow
+
+QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "1")
+RECIPE, SEGMENT = "coco-R50_GN-random-seed0", "trunk-0-500"
+TRAINING = {
+    "scale": "smoke",
+    "experiments": ["fig1"],
+    "schedules": ["1x"],
+    "numbers": {
+        "schedule": {"iterations_per_x": 600, "tail": 100},
+        "evaluation": {"trunk_period": 250, "tail_period": 50},
+        "training": {"log_period": 5, "save_period": 50, "margin": 15},
+        "resources": {"train": {"runtime": 30, "retries": 3}},
+    },
+}
+"""A segment of about a minute on one processor."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+class Training:
+    """A checkout that trains one segment on the cluster."""
+
+    def __init__(self, folder: Path, prepared: Path | None = None, **changes: object) -> None:
+        """`prepared` is a checkout in which all but the training is done."""
+        if prepared:
+            shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        self.checkout = Checkout(folder) if prepared else Checkout.make(folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(TRAINING | changes))
+        self.segment = self.checkout.results / "training" / RECIPE / SEGMENT
+        self.progress = self.segment.with_suffix(".progress")
+        self.log = self.checkout.results / "logs/training" / RECIPE / f"{SEGMENT}.log"
+
+    def command(self, *options: str, profile: str = "slurm") -> list[str]:
+        study = ("--configfile", "config.yaml", "--config", "scale=smoke")
+        target = str((self.segment / "state.safetensors").relative_to(self.checkout.folder))
+        quick = QUICK if profile == "slurm" else ()
+        return [sys.executable, "-m", "snakemake", target, "--profile", profile, *study, *quick, *options]
+
+    def start(self, *options: str, profile: str = "slurm") -> subprocess.Popen[str]:
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            self.command(*options, profile=profile),
+            cwd=self.checkout.folder,
+            env=os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
+        """The output of a Snakemake that must succeed."""
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output + self._log()
+        return output
+
+    def said(self) -> dict:
+        """What the running job said of itself last."""
+        try:
+            return json.loads((self.progress / "status.json").read_text())
+        except FileNotFoundError:
+            return {"iteration": 0, "job": ""}
+
+    def wait_until(self, iteration: int) -> dict:
+        """What the job says once it is so far."""
+        deadline = time.monotonic() + 180
+        while self.said()["iteration"] < iteration:
+            assert time.monotonic() < deadline, self._log()
+            time.sleep(0.1)
+        return self.said()
+
+    def digest(self) -> str:
+        """Of the final state, which must be all that is left."""
+        assert not self.progress.exists()
+        assert not list(self.segment.parent.glob("*.lock*"))
+        lines = (self.segment / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["iteration"] for line in lines] == list(range(5, 501, 5))
+        return read_metadata(self.segment / "state.safetensors")["digest"]
+
+    def _log(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which all that the training needs is there."""
+    training = Training(tmp_path_factory.mktemp("prepared"))
+    training.finish(training.start("--until", "manifest", "recipe", profile="profiles/local"))
+    return training.checkout.folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> str:
+    """The digest of the segment, trained in one go on this machine."""
+    training = Training(tmp_path_factory.mktemp("undisturbed"), prepared)
+    training.finish(training.start(profile="profiles/local"))
+    return training.digest()
+
+
+def trainers(slurm_job: str) -> list[int]:
+    """Process numbers of a job's trainer, by its environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"SLURM_JOB_ID={slurm_job}".encode() in environment and b"detection.train" in command:
+            found.append(int(folder.name))
+    return found
+
+
+def job_of(said: dict) -> str:
+    name, number = said["job"].split()
+    assert name == "slurm"
+    return number
+
+
+def start_again(job: str) -> None:
+    """A requeued job otherwise waits for two minutes."""
+    deadline = time.monotonic() + 60
+    state = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
+    while "PENDING" not in subprocess.run(state, capture_output=True, text=True).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)
+
+
+def test_a_time_limit_shorter_than_the_segment_is_survived(
+    tmp_path: Path, prepared: Path, undisturbed: str
+) -> None:
+    numbers = TRAINING["numbers"] | {
+        "training": TRAINING["numbers"]["training"] | {"margin": 40},
+        "resources": {"train": {"runtime": 1, "retries": 9}},
+    }
+    training = Training(tmp_path, prepared, numbers=numbers)
+    output = training.finish(training.start())
+    assert output.count("Trying to restart job") >= 1, output
+    assert training.digest() == undisturbed
+
+
+def test_scancel_is_survived(tmp_path: Path, prepared: Path, undisturbed: str) -> None:
+    training = Training(tmp_path, prepared)
+    snakemake = training.start()
+    subprocess.run(["scancel", job_of(training.wait_until(100))], check=True)
+    training.finish(snakemake)
+    assert training.digest() == undisturbed
+
+
+def test_a_killed_trainer_is_survived(tmp_path: Path, prepared: Path, undisturbed: str) -> None:
+    training = Training(tmp_path, prepared)
+    snakemake = training.start()
+    for number in trainers(job_of(training.wait_until(120))):
+        os.kill(number, signal.SIGKILL)
+    training.finish(snakemake)
+    assert training.digest() == undisturbed
+
+
+def test_a_requeued_job_goes_on(tmp_path: Path, prepared: Path, undisturbed: str) -> None:
+    training = Training(tmp_path, prepared)
+    snakemake = training.start("--slurm-requeue")
+    job = job_of(training.wait_until(80))
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    start_again(job)
+    training.finish(snakemake)
+    assert training.digest() == undisturbed
+
+
+def test_a_killed_snakemake_starts_again_while_its_job_still_runs(
+    tmp_path: Path, prepared: Path, undisturbed: str
+) -> None:
+    training = Training(tmp_path, prepared)
+    first = training.start()
+    old = job_of(training.wait_until(60))
+    first.kill()
+    first.wait()
+    training.finish(training.start("--unlock"))
+    second = training.start()
+    new = training.wait_until(200)
+    assert job_of(new) != old, "the newest job trains"
+    training.finish(second)
+    assert training.digest() == undisturbed
+
+
+def test_what_an_orphaned_job_finished_is_not_trained_again(
+    tmp_path: Path, prepared: Path, undisturbed: str
+) -> None:
+    """Its Snakemake is gone; the next one has decided to train the segment, and its job starts when that is done."""
+    training = Training(tmp_path, prepared)
+    first = training.start()
+    training.wait_until(100)
+    first.kill()
+    first.wait()
+    training.finish(training.start("--unlock"))
+    subprocess.run(["scontrol", "update", "partition=gpu", "state=down"], check=True)  # holds back new jobs
+    second = training.start()
+    deadline = time.monotonic() + 180
+    while training.progress.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    written = (training.segment / "state.safetensors").stat().st_ino
+    subprocess.run(["scontrol", "update", "partition=gpu", "state=up"], check=True)
+    training.finish(second)
+    assert "trained by a job of an earlier Snakemake" in training.log.read_text()
+    assert (training.segment / "state.safetensors").stat().st_ino == written
+    assert training.digest() == undisturbed
+
+
+def test_a_node_that_goes_down_and_comes_back(tmp_path: Path, prepared: Path, undisturbed: str) -> None:
+    training = Training(tmp_path, prepared)
+    snakemake = training.start()
+    job = job_of(training.wait_until(60))
+    node = subprocess.check_output(["squeue", "-j", job, "-h", "-o", "%N"], text=True).strip()
+    subprocess.run(["scontrol", "update", f"node={node}", "state=down", "reason=test"], check=True)
+    time.sleep(3)
+    subprocess.run(["scontrol", "update", f"node={node}", "state=resume"], check=True)
+    start_again(job)
+    training.finish(snakemake)
+    assert training.digest() == undisturbed
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_two_processes_see_the_same_batches_and_write_once(
+    tmp_path: Path, prepared: Path, nodes: int
+) -> None:
+    """On one node, and on one each of two."""
+    numbers = {
+        "schedule": {"iterations_per_x": 60, "tail": 40},
+        "evaluation": {"trunk_period": 20, "tail_period": 20},
+        "training": {"log_period": 1, "save_period": 10},
+    }
+    metrics = {}
+    for processes in (1, 2):
+        training = Training(
+            tmp_path / str(processes),
+            prepared,
+            numbers=numbers
+            | {
+                "training": numbers["training"] | {"processes": processes},
+                "resources": {"train": {"nodes": nodes if processes == 2 else 1}},
+            },
+        )
+        training.segment = training.segment.with_name("trunk-0-20")
+        training.log = training.log.with_name("trunk-0-20.log")
+        training.finish(training.start())
+        lines = (training.segment / "metrics.jsonl").read_text().splitlines()
+        metrics[processes] = [json.loads(line) for line in lines]
+        log = training.log.read_text()
+        assert log.count("iteration 20/20") == 1
+        assert log.count("done at iteration 20") == 1
+        assert len(list(training.segment.rglob("state*"))) == 1
+    for alone, shared in zip(metrics[1], metrics[2], strict=True):
+        same = ("iteration", "images", "instances", "learning_rate")
+        assert {name: alone[name] for name in same} == {name: shared[name] for name in same}
+        # Sums of another order tell in the last digits first, then in what is sampled.
+        assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4 if alone["iteration"] < 3 else 0.1)
+
+
+def test_the_default_study_runs_through_the_profile_to_its_report(tmp_path: Path) -> None:
+    """The profile as it is, on a cluster with partitions of its names; states equal those of a plain local run."""
+    on_cluster = Checkout.make(tmp_path / "cluster")
+    on_cluster.snakemake("--profile", "slurm", "--config", "scale=smoke", *QUICK)
+    assert (on_cluster.results / "report.html").stat().st_size > 0
+    study = compile_study({"scale": "smoke", "experiments": ["fig1"], "schedules": ["2x"]})
+    (run, *_) = study.needed_runs(["fig1"])
+    end = f"training/{run.recipe.name}/{run.segments[-1].name}/state.safetensors"
+    local = Checkout.make(tmp_path / "local")
+    local.snakemake(f"results/smoke/{end}", "--profile", "profiles/local", "--cores", "2")
+    left, right = (read_metadata(checkout.results / end)["digest"] for checkout in (on_cluster, local))
+    assert left == right

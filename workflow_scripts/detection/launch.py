@@ -1,0 +1,58 @@
+"""Start a command again in many processes: torchrun on this machine, or under srun on each of a job's nodes."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main as torchrun
+
+from workflow_scripts.detection.processes import threads_each
+from workflow_scripts.errors import INTERRUPTED, MISTAKE
+
+
+def start_processes(module: str, arguments: Sequence[str], count: int, nodes: int) -> None:
+    """Run `python -m module arguments` in `count` processes, an equal share on each node of this job.
+
+    Raises:
+        SystemExit: with the code of a process that stopped for a reason which it has told.
+        ChildFailedError: a process failed otherwise.
+    """
+    each = count // nodes
+    os.environ["OMP_NUM_THREADS"] = str(threads_each(each))
+    if nodes > 1:
+        raise SystemExit(subprocess.run(_on_nodes(module, arguments, each, nodes)).returncode)
+    try:
+        torchrun(["--standalone", f"--nproc-per-node={each}", "-m", module, *arguments])
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        if failure.exitcode not in (MISTAKE, INTERRUPTED):
+            raise
+        raise SystemExit(failure.exitcode) from None
+
+
+def _on_nodes(module: str, arguments: Sequence[str], each: int, nodes: int) -> list[str]:
+    """One torchrun a node of the SLURM job, which meet on this one, the first."""
+    threads = int(os.environ["OMP_NUM_THREADS"]) * each
+    return [
+        "srun",
+        "--overlap",
+        f"--nodes={nodes}",
+        f"--ntasks={nodes}",
+        "--ntasks-per-node=1",
+        f"--cpus-per-task={threads}",
+        "--kill-on-bad-exit=1",
+        sys.executable,
+        *("-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={each}"),
+        *("--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{_free_port()}"),
+        f"--rdzv-id={os.environ.get('SLURM_JOB_ID', '0')}",
+        *("-m", module, *arguments),
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("", 0))
+        return server.getsockname()[1]

@@ -11,6 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.decision import decide
 from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.settings import job_settings
 from workflow_scripts.study.plan import as_text, plan
 from workflow_scripts.study.study import compile_study
 from workflow_scripts.study.summary import sharing, summary
@@ -59,6 +60,7 @@ wildcard_constraints:
     points="curve|end",
     testing="single_scale|test_aug",
     train_set="coco|keypoints|voc",
+    images="(coco|voc|classification)-(train|val)",
     split="train|val",
 
 
@@ -75,6 +77,17 @@ def code(area, *modules):
 def as_json(value, indent=None):
     """A recipe or segment without what it leaves at its default: a new field with a default trains nothing again."""
     return value.model_dump_json(exclude_defaults=True, indent=indent)
+
+
+def record_of(rule_name):
+    """A params function: what a job's record must tell, for the command that runs the job and writes it."""
+
+    def words(wildcards, input, output):
+        settings = json.dumps(job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)), sort_keys=True)
+        told = ["--rule", rule_name, "--settings", settings, "--inputs", *input, "--outputs", *output]
+        return shlex.join([*map(str, told), "--"])
+
+    return words
 
 
 def options(*names):

@@ -20,13 +20,37 @@ rule world:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        settings=json.dumps(SCALE.world, sort_keys=True),
+        record=record_of("world"),
+        world=json.dumps(SCALE.world, sort_keys=True),
         folder=lambda wildcards, output: folder(output.manifest),
     message:
         "Drawing the miniature world"
     shell:
-        "python -m workflow_scripts.data.world --settings {params.settings:q} --output {params.folder:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.world --settings {params.world:q} --output {params.folder:q}"
         " --manifest {output.manifest:q} --processes {threads} > {log:q} 2>&1"
+
+
+rule images:
+    input:
+        unpack(lambda wildcards: LAYOUT.image_source(wildcards.images)),
+    output:
+        LAYOUT.images,
+    log:
+        f"{LAYOUT.logs}/images-{{images}}.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: EVALUATE.threads
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=EVALUATE.runtime,
+    params:
+        record=record_of("images"),
+        folder=lambda wildcards: LAYOUT.image_folder(wildcards.images),
+    message:
+        "Hashing the images of {wildcards.images}"
+    shell:
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.image_hashes --folder {params.folder:q} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule manifest:
@@ -42,11 +66,12 @@ rule manifest:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("manifest"),
         images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
     message:
         "Identifying {wildcards.train_set} {wildcards.split}"
     shell:
-        "python -m workflow_scripts.data.manifest --annotations {input:q} --images {params.images:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.manifest --annotations {input:q} --images {params.images:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -63,13 +88,14 @@ rule voc_annotations:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("voc_annotations"),
         folders=lambda wildcards: [part.folder for part in LAYOUT.voc_parts(wildcards.split)],
         splits=lambda wildcards: [part.split for part in LAYOUT.voc_parts(wildcards.split)],
         classes=options("classes"),
     message:
         "Reading VOC {wildcards.split}"
     shell:
-        "python -m workflow_scripts.data.voc --folders {params.folders:q} --splits {params.splits:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.voc --folders {params.folders:q} --splits {params.splits:q}"
         " {params.classes} --output {output:q} > {log:q} 2>&1"
 
 
@@ -88,6 +114,7 @@ rule subsets:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("subsets"),
         subsets=LAYOUT.subset_sizes(),
         seed=STUDY.config.subset_seed,
         folder=lambda wildcards, output: folder(output.manifests[0]),
@@ -95,5 +122,5 @@ rule subsets:
     message:
         "Drawing nested subsets of COCO train"
     shell:
-        "python -m workflow_scripts.data.subsets --annotations {input.annotations:q} {params.within}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.subsets --annotations {input.annotations:q} {params.within}"
         " --subsets {params.subsets:q} --seed {params.seed} --output-dir {params.folder:q} > {log:q} 2>&1"

@@ -21,13 +21,14 @@ rule detect:
         mem_mb=EVALUATE.mem_mb,
         runtime=lambda wildcards: EVALUATE.runtime * versions(wildcards.testing),
     params:
+        record=record_of("detect"),
         weights=lambda wildcards, input: f"{input.checkpoints}/{wildcards.iteration}.safetensors",
         images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
         test_aug=lambda wildcards: test_aug(wildcards.testing),
     message:
         "Detecting with {wildcards.recipe} after {wildcards.iteration} iterations"
     shell:
-        "python -m workflow_scripts.detection.detect --recipe {input.recipe:q} --weights {params.weights:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.detect --recipe {input.recipe:q} --weights {params.weights:q}"
         " --annotations {input.annotations:q} --images {params.images:q} {params.test_aug}"
         " --output {output:q} > {log:q} 2>&1"
 
@@ -50,13 +51,14 @@ rule evaluate:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("evaluate"),
         stage=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].stage,
         replicates=SCALE.evaluation.replicates,
         voc=lambda wildcards: voc_folder(wildcards.recipe),
     message:
         "Evaluating {wildcards.recipe} after {wildcards.iteration} iterations"
     shell:
-        "python -m workflow_scripts.detection.evaluate --recipe {input.recipe:q} --segment {wildcards.segment}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.evaluate --recipe {input.recipe:q} --segment {wildcards.segment}"
         " --stage {params.stage} --iteration {wildcards.iteration} --testing {wildcards.testing}"
         " --detections {input.detections:q} --annotations {input.annotations:q} {params.voc}"
         " --replicate-count {params.replicates} --replicates {output.replicates:q}"

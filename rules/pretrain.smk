@@ -5,6 +5,7 @@ rule trained_backbone:
     input:
         recipe=LAYOUT.recipe.replace("{recipe}", "classification-{model}"),
         state=lambda wildcards: LAYOUT.classifier_output(wildcards.model, "state.safetensors"),
+        images=LAYOUT.image_hashes("classification", "val"),
     output:
         backbone=f"{LAYOUT.trained}/backbone.safetensors",
         summary=f"{LAYOUT.trained}/summary.json",
@@ -17,11 +18,12 @@ rule trained_backbone:
         runtime=EVALUATE.runtime,
         gpu=EVALUATE.gpu,
     params:
+        record=record_of("trained_backbone"),
         val=lambda wildcards: LAYOUT.classification().val,
     message:
         "Taking the backbone of the {wildcards.model} classifier"
     shell:
-        "python -m workflow_scripts.detection.pretrained trained --recipe {input.recipe:q} --state {input.state:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.pretrained trained --recipe {input.recipe:q} --state {input.state:q}"
         " --val {params.val:q} --backbone {output.backbone:q} --summary {output.summary:q} > {log:q} 2>&1"
 
 
@@ -37,9 +39,10 @@ rule fetched_backbone:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("fetched_backbone"),
         weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump_json(),
     message:
         "Fetching published weights of {wildcards.model}"
     shell:
-        "python -m workflow_scripts.detection.pretrained fetched --weights {params.weights:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.pretrained fetched --weights {params.weights:q}"
         " --backbone {output.backbone:q} --summary {output.summary:q} > {log:q} 2>&1"

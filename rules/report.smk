@@ -13,11 +13,12 @@ rule study:
     conda:
         "../envs/environment.yaml"
     params:
+        record=record_of("study"),
         summary=json.dumps(summary(STUDY)),
     message:
         "Summing up the study"
     shell:
-        "printf '%s\n' {params.summary:q} > {output:q} 2> {log:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.study.write --text {params.summary:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule verdicts:
@@ -36,12 +37,13 @@ rule verdicts:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("verdicts"),
         scale=SCALE.name,
         training=options("training"),
     message:
         "Judging the paper's conclusions"
     shell:
-        "python -m workflow_scripts.report.verdicts --scale {params.scale} --tables {input.tables:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.report.verdicts --scale {params.scale} --tables {input.tables:q}"
         " {params.training} --replicates {input.replicates:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -69,10 +71,12 @@ rule report:
     resources:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
+    params:
+        record=record_of("report"),
     message:
         "Writing the report"
     shell:
-        "python -m workflow_scripts.report.build --study {input.study:q} --verdicts {input.verdicts:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.report.build --study {input.study:q} --verdicts {input.verdicts:q}"
         " --figures {input.figures:q} --tables {input.tables:q} --searches {input.searches:q}"
         " --sources {input.sources:q} --recipes {input.recipes:q}"
         " --manifests {input.data:q} {input.pretrainings:q} --template {input.template:q}"

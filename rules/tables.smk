@@ -19,10 +19,12 @@ rule run_evaluations:
         f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-{{points}}-{{testing}}.log",
     conda:
         "../envs/environment.yaml"
+    params:
+        record=record_of("run_evaluations"),
     message:
         "Gathering evaluations along {wildcards.recipe}, {wildcards.schedule}"
     shell:
-        "python -m workflow_scripts.tables.runs evaluations --recipe {input.recipe:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.runs evaluations --recipe {input.recipe:q}"
         " --schedule {wildcards.schedule} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -37,10 +39,12 @@ rule run_training:
         f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-training.log",
     conda:
         "../envs/environment.yaml"
+    params:
+        record=record_of("run_training"),
     message:
         "Gathering the training of {wildcards.recipe}, {wildcards.schedule}"
     shell:
-        "python -m workflow_scripts.tables.runs training --recipe {input.recipe:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.runs training --recipe {input.recipe:q}"
         " --schedule {wildcards.schedule} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -59,12 +63,13 @@ rule concatenate:
     conda:
         "../envs/environment.yaml"
     params:
-        settings=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
+        record=record_of("concatenate"),
+        labels=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
     message:
         "Gathering the runs of {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.tables.concatenate --tables {input.tables:q}"
-        " --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.concatenate --tables {input.tables:q}"
+        " --settings {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule counts:
@@ -80,11 +85,12 @@ rule counts:
     conda:
         "../envs/environment.yaml"
     params:
+        record=record_of("counts"),
         pretraining=options("pretraining"),
     message:
         "Counting what was seen in all of training"
     shell:
-        "python -m workflow_scripts.tables.counts --training {input.training:q} {params.pretraining}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.counts --training {input.training:q} {params.pretraining}"
         " --published {input.published:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -107,11 +113,12 @@ rule table:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
+        record=record_of("table"),
         scale=SCALE.name,
         module=lambda wildcards: table_module(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.tables.{params.module} --table {input.table:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.{params.module} --table {input.table:q}"
         " --published {input.published:q} --scale {params.scale} --csv {output.csv:q}"
         " --markdown {output.markdown:q} --latex {output.latex:q} > {log:q} 2>&1"

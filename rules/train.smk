@@ -13,11 +13,12 @@ rule recipe:
     conda:
         "../envs/environment.yaml"
     params:
+        record=record_of("recipe"),
         recipe=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1),
     message:
         "Writing recipe {wildcards.recipe}"
     shell:
-        "printf '%s\n' {params.recipe:q} > {output:q} 2> {log:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.study.write --text {params.recipe:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:
@@ -42,6 +43,7 @@ rule train:
         processes=SCALE.training.processes,
         job=lambda wildcards, attempt: job_options(attempt),
     params:
+        record=record_of("train"),
         segment=lambda wildcards: as_json(STUDY.segments[wildcards.recipe, wildcards.segment]),
         images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
         start=options("annotations", "parent", "backbone"),
@@ -50,7 +52,7 @@ rule train:
     message:
         "Training {wildcards.recipe}, {wildcards.segment}"
     shell:
-        "python -m workflow_scripts.detection.train --recipe {input.recipe:q} --segment {params.segment:q}"
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.train --recipe {input.recipe:q} --segment {params.segment:q}"
         " --images {params.images:q} {params.start} --log-period {params.log_period}"
         " --processes {resources.processes} --nodes {resources.nodes} --runtime {resources.runtime} {resources.job}"
         " --progress {params.progress:q} --state {output.state:q} --metrics {output.metrics:q}"

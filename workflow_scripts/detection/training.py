@@ -24,6 +24,7 @@ from workflow_scripts.detection.progress import Progress
 from workflow_scripts.detection.sampler import GlobalBatches, ProcessShare
 from workflow_scripts.detection.state import State, capture, load_state, load_tensors, restore, save_tensors
 from workflow_scripts.errors import Interrupted, UserError
+from workflow_scripts.provenance.notes import note
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.scales import TrainingNumbers
 from workflow_scripts.study.schedules import learning_rate
@@ -58,6 +59,7 @@ def train_segment(
     start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
     if processes.first:
         progress.cut_metrics(start)
+        note(start_iteration=start, processes=processes.count, device=processes.device)
     lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any], seconds: float) -> None:

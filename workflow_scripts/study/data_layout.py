@@ -27,6 +27,7 @@ class DataLayout:
         self.data = f"{self.root}/data"
         self.world = f"{self.root}/world"
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
+        self.images = f"{self.data}/images-{{images}}.csv"
 
     def image_set(self, train_set: str, split: str) -> ImageSet:
         """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
@@ -70,6 +71,26 @@ class DataLayout:
             if subset == "all"
             else self._subset_file("manifest", subset)
         )
+
+    # Images
+
+    def image_folder(self, images: str) -> str:
+        """The folder that a list of images is about: `coco-train`, `voc-val`, `classification-train`, …"""
+        train_set, _, split = images.rpartition("-")
+        if train_set == "classification":
+            return getattr(self.classification(), split)
+        return self.image_set(train_set, split).images
+
+    def image_hashes(self, train_set: str, split: str) -> str:
+        """The hashes of a split's images; keypoints are annotated on COCO's."""
+        name = "coco" if train_set == "keypoints" else train_set
+        return self.images.format(images=f"{name}-{split}")
+
+    def image_source(self, images: str) -> dict[str, str]:
+        """What must be there before the images are: the drawn world, where they are of it."""
+        given = self._study.config.datasets.model_dump()
+        drawn = given[images.rpartition("-")[0]] is None
+        return {"world": f"{self.world}/manifest.json"} if drawn else {}
 
     # VOC
 
@@ -130,12 +151,15 @@ class DataLayout:
     # A recipe's data
 
     def trained_on(self, recipe: Recipe) -> dict[str, Any]:
-        """Manifest and annotations that a recipe trains on; for image folders, the drawn world's manifest."""
+        """Manifest, annotations and hashed images that a recipe trains on; of image folders, the images alone."""
         if recipe.task == "classification":
-            drawn = self._study.config.datasets.classification is None
-            return {"manifest": f"{self.world}/manifest.json"} if drawn else {}
+            return {"images": self.image_hashes("classification", "train")}
         key = (recipe.train_set, "train", recipe.subset)
-        return {"manifest": self.manifest(*key), "annotations": self.annotations(*key)}
+        return {
+            "manifest": self.manifest(*key),
+            "annotations": self.annotations(*key),
+            "images": self.image_hashes(recipe.train_set, "train"),
+        }
 
     def training_images(self, recipe_name: str) -> str:
         """The folder of pictures that a recipe trains on."""
@@ -145,11 +169,12 @@ class DataLayout:
         return self.image_set(recipe.train_set, "train").images
 
     def evaluated_on(self, recipe_name: str) -> dict[str, Any]:
-        """Manifest and annotations of the validation set that a recipe's checkpoints are evaluated on."""
+        """Manifest, annotations and images of the validation set that a recipe's checkpoints are evaluated on."""
         train_set = self._study.recipes[recipe_name].train_set
         return {
             "manifest": self.manifest(train_set, "val"),
             "annotations": self.annotations(train_set, "val"),
+            "images": self.image_hashes(train_set, "val"),
         }
 
     def evaluated_images(self, recipe_name: str) -> str:

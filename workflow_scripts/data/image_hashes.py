@@ -1,0 +1,53 @@
+"""Writes the hashes of a folder's images: the identity of their pixels, which annotation files do not hold.
+
+    python -m workflow_scripts.data.image_hashes --folder train2017 --output images.csv --threads 8
+
+A row for each file below the folder, in order of name: `name` (relative to the folder), `sha256`, `bytes`.
+"""
+
+import argparse
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from workflow_scripts.errors import UserError, command
+from workflow_scripts.files import sha256, write_atomically
+
+COLUMNS = ("name", "sha256", "bytes")
+
+
+def image_hashes(folder: Path, threads: int) -> list[tuple[str, str, int]]:
+    """Name, SHA-256 and size of each file below a folder.
+
+    Raises:
+        UserError: the folder is absent or holds none.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not paths:
+        raise UserError(f"{folder}: found no files, expected images")
+    with ThreadPoolExecutor(threads) as pool:
+        digests = list(pool.map(sha256, paths, chunksize=64))
+    return [
+        (str(path.relative_to(folder)), digest, path.stat().st_size)
+        for path, digest in zip(paths, digests, strict=True)
+    ]
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="folder of images")
+    parser.add_argument("--output", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--threads", type=int, default=1, help="files to read side by side")
+    arguments = parser.parse_args()
+    rows = image_hashes(arguments.folder, arguments.threads)
+    with write_atomically(arguments.output) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,212 @@
+"""Audit results: how did this come to be, and is it still true?
+
+    python -m workflow_scripts.provenance.audit results/mini                         # a whole folder
+    python -m workflow_scripts.provenance.audit results/mini/figures/fig1.png        # one figure
+    python -m workflow_scripts.provenance.audit results/mini/tables/table1.csv:3     # what one row rests on
+
+Prints the jobs behind a file as a tree, then every problem with any file on the way. Exit code 0 without problems, 1
+with. Files are hashed again; with `--fast`, a file whose size and time are as recorded is believed to be what it was.
+Run it in the folder that the workflow ran in. Results are compared with the study of config.yaml (`--configfile` and
+`--config` as they were given to Snakemake); without one that compiles, with each other alone, which is said.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_scripts.errors import UserError, command
+from workflow_scripts.provenance.hashes import Hashes
+from workflow_scripts.provenance.images import listed_images, wrong_images
+from workflow_scripts.provenance.problems import KINDS, Expected, Problem, problems, unrecorded
+from workflow_scripts.provenance.record import File
+from workflow_scripts.provenance.results import Results
+from workflow_scripts.provenance.tree import lines
+from workflow_scripts.study.config import overlaid
+from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.settings import job_settings
+from workflow_scripts.study.study import Study, compile_study
+
+
+def audited(
+    results: Results, targets: list[str], study: Study | None, hashes: Hashes, whole: bool
+) -> list[Problem]:
+    """All problems of the targets' records and of what they rest on, each once."""
+    records = results.upstream(targets)
+    hashes.prepare(file for path in records for file in _files(results, path))
+    layout = Layout(study) if study else None
+    expected: Expected | None = partial(job_settings, study, layout) if study and layout else None
+    found = set(problems(results, records, hashes, expected, _temporary(study)))
+    lists = [path for path in records if results.records[path].rule == "images"]
+    for path in lists:
+        found |= set(wrong_images(results.records[path], hashes.fast))
+    if whole:
+        found |= set(unrecorded(results, _covered(results, lists)))
+    return sorted(found)
+
+
+def _files(results: Results, path: str) -> Iterator[File]:
+    record = results.records[path]
+    yield from record.outputs
+    yield from (file for file in record.inputs if results.output(file.path) is None)
+
+
+def _temporary(study: Study | None) -> Callable[[str], bool]:
+    """What the storage policy lets go."""
+    if study is None:
+        return lambda path: False
+    names = {"states": "state.safetensors", "checkpoints": "/checkpoints/", "detections": "detections.json"}
+    policy = study.config.storage.model_dump()
+    gone = [name for kind, name in names.items() if policy[kind] == "temporary"]
+    return lambda path: any(name in path for name in gone)
+
+
+def _covered(results: Results, lists: list[str]) -> Callable[[Path], bool]:
+    """Logs and the like, of which no result is made, listed images, and what of a drawn world no job has used."""
+    aside = [results.root / name for name in ("logs", "benchmarks")]
+    aside += [
+        Path(record.outputs[0].path).parent for record in results.records.values() if record.rule == "world"
+    ]
+    images = {str(path) for each in lists for path in listed_images(results.records[each])}
+
+    def covered(path: Path) -> bool:
+        hidden = any(part.startswith(".") for part in path.relative_to(results.root).parts)
+        working = ".progress" in str(path) or ".lock" in path.name
+        record = path.name.endswith((".record.json", ".record.notes"))
+        return (
+            hidden
+            or working
+            or record
+            or str(path) in images
+            or any(path.is_relative_to(each) for each in aside)
+        )
+
+    return covered
+
+
+def targets_of(results: Results, target: str) -> list[str]:
+    """Records of a file, of a folder, or of what a row of a CSV names as its source (`table.csv:3`).
+
+    Raises:
+        UserError: no record tells of it.
+    """
+    path, _, row = target.rpartition(":")
+    if path.endswith(".csv") and row.isdigit():
+        found = [record for source in _sources(Path(path), int(row)) for record in results.below(source)]
+    else:
+        found = list(results.below(str(Path(target))))
+    if not found:
+        raise UserError(
+            f"{target}: no record below {results.root} tells of it; expected a result, or a row of a CSV"
+        )
+    return found
+
+
+def _sources(path: Path, row: int) -> list[str]:
+    """What a row's number was read from; rows are counted as an editor counts lines, the header being the first."""
+    with path.open(newline="") as file:
+        found = list(csv.DictReader(file))
+    if not 2 <= row <= len(found) + 1:
+        raise UserError(f"{path}:{row}: expected a row from 2 to {len(found) + 1}")
+    return [source for source in found[row - 2]["source"].split("; ") if source]
+
+
+def results_of(target: str) -> Results:
+    """The results of the scale that a target belongs to: the nearest folder above with a study in it.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(target.rpartition(":")[0] if ".csv:" in target else target)
+    for folder in (path, *path.parents):
+        if (folder / "study.json").exists() or (folder / "recipes").is_dir():
+            return Results.load(folder)
+    raise UserError(f"{target}: found no results around it; expected results/<scale> or something in it")
+
+
+def current_study(files: list[Path], changes: list[str]) -> Study:
+    """The study as it is configured now.
+
+    Raises:
+        UserError: it does not compile.
+    """
+    values: Mapping[str, Any] = {}
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; name the study's configuration with --configfile")
+        values = overlaid(values, yaml.safe_load(file.read_text()) or {})
+    for change in changes:
+        key, _, value = change.partition("=")
+        values = overlaid(values, {key: yaml.safe_load(value)})
+    return compile_study(values)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("target", help="a file, a row of a CSV (file.csv:3), or a folder of results")
+    parser.add_argument(
+        "--fast", action="store_true", help="believe files whose size and time are as recorded"
+    )
+    parser.add_argument("--json", action="store_true", help="print problems as JSON")
+    parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
+    parser.add_argument(
+        "--configfile", nargs="+", type=Path, default=[Path("config.yaml")], help="as for Snakemake"
+    )
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = _arguments()
+    results = results_of(arguments.target)
+    whole = Path(arguments.target) == results.root
+    targets = list(results.records) if whole else targets_of(results, arguments.target)
+    study, why_not = None, ""
+    try:
+        study = current_study(arguments.configfile, arguments.config)
+    except UserError as error:
+        why_not = str(error)
+    hashes = Hashes(arguments.fast)
+    found = audited(results, targets, study, hashes, whole)
+    if arguments.json:
+        print(json.dumps({"target": arguments.target, "problems": [vars(each) for each in found]}, indent=1))
+    else:
+        _print(results, targets, found, arguments, whole)
+        print(_summary(len(results.upstream(targets)), hashes, found, why_not))
+    raise SystemExit(1 if found else 0)
+
+
+def _print(
+    results: Results, targets: list[str], found: list[Problem], arguments: argparse.Namespace, whole: bool
+) -> None:
+    if not whole:
+        for target in targets[: None if arguments.all else 3]:
+            print("\n".join(lines(results, target, arguments.all)))
+            print()
+        if len(targets) > 3 and not arguments.all:
+            print(f"… and {len(targets) - 3} more jobs (--all shows them)\n")
+    for kind, meaning in KINDS.items():
+        of_kind = [problem for problem in found if problem.kind == kind]
+        if of_kind:
+            print(f"{kind}: {meaning}")
+            print("\n".join(f"  {problem.path}: {problem.what}" for problem in of_kind))
+
+
+def _summary(records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
+    verdict = f"{len(found)} problem(s)" if found else "no problem"
+    hashed = f"{hashes.files:,} files of {hashes.bytes / 1e9:,.2f} GB hashed"
+    believed = f", {hashes.believed:,} believed by size and time" if hashes.fast else ""
+    study = f"\nNot compared with the study as it is now: {why_not}" if why_not else ""
+    return f"{verdict}: {records:,} jobs, {hashed}{believed}{study}"
+
+
+if __name__ == "__main__":
+    command(main)

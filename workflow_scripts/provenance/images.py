@@ -1,0 +1,45 @@
+"""The images that results rest on, against the hashes that were taken of them."""
+
+import csv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from workflow_scripts.files import sha256
+from workflow_scripts.provenance.problems import Problem
+from workflow_scripts.provenance.record import Record
+
+
+def listed_images(record: Record) -> Iterator[Path]:
+    """The images that a job of rule `images` listed."""
+    return (path for path, _, _ in _rows(record))
+
+
+def wrong_images(record: Record, fast: bool) -> Iterator[Problem]:
+    """Images that are gone or not what they were; `fast` compares sizes alone."""
+    rows = list(_rows(record))
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(partial(_wrong, fast), rows, chunksize=64)
+        for (path, _, _), what in zip(rows, found, strict=True):
+            if what:
+                yield Problem(what, str(path), f"listed in {record.outputs[0].path}")
+
+
+def _rows(record: Record) -> Iterator[tuple[Path, str, int]]:
+    table = Path(record.outputs[0].path)
+    folder = Path(record.settings["folder"])
+    if not table.exists():
+        return
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            yield folder / row["name"], row["sha256"], int(row["bytes"])
+
+
+def _wrong(fast: bool, row: tuple[Path, str, int]) -> str | None:
+    path, digest, size = row
+    if not path.exists():
+        return "missing"
+    if path.stat().st_size != size or (not fast and sha256(path) != digest):
+        return "altered"
+    return None

@@ -1,0 +1,103 @@
+"""What of the study counts for a job: kept in its record, and compared by the audit with the study as it is now.
+
+Recipes and segments are told without what they leave at its default: a new field with a default changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.study import Study
+from workflow_scripts.study.summary import summary
+
+Wildcards = Mapping[str, str]
+Settings = dict[str, Any]
+
+
+def job_settings(study: Study, layout: Layout, rule: str, wildcards: Wildcards) -> Settings:
+    """The settings of the job that a rule and its wildcards name.
+
+    Raises:
+        KeyError: the study has no such job.
+    """
+    found = _OF_RULE[rule](study, layout, wildcards) if rule in _OF_RULE else {}
+    return {"scale": study.scale.name, "wildcards": dict(wildcards), **found}
+
+
+def _world(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+    return {"world": study.scale.world}
+
+
+def _manifest(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    return layout.image_set(wildcards["train_set"], wildcards["split"]).model_dump()
+
+
+def _images(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    return {"folder": layout.image_folder(wildcards["images"])}
+
+
+def _voc_annotations(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    return {"parts": [part.model_dump() for part in layout.voc_parts(wildcards["split"])]}
+
+
+def _subsets(study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
+    return {"subsets": layout.subset_sizes(), "seed": study.config.subset_seed}
+
+
+def _fetched_backbone(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
+    return {"weights": study.config.pretraining.fetch[wildcards["model"]].model_dump()}
+
+
+def _recipe(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
+    return {"recipe": study.recipes[wildcards["recipe"]].model_dump(mode="json", exclude_defaults=True)}
+
+
+def _train(study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    segment = study.segments[wildcards["recipe"], wildcards["segment"]]
+    return {
+        **_recipe(study, layout, wildcards),
+        "segment": segment.model_dump(mode="json", exclude_defaults=True),
+        "log_period": study.scale.training.log_period,
+    }
+
+
+def _detect(study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    augmented = wildcards["testing"] == "test_aug"
+    return {
+        **_recipe(study, layout, wildcards),
+        "test_aug": study.scale.test_aug.model_dump(mode="json") if augmented else None,
+    }
+
+
+def _evaluate(study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    return {**_recipe(study, layout, wildcards), "replicates": study.scale.evaluation.replicates}
+
+
+def _search(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
+    return {"search": study.searches[wildcards["search"]].description()}
+
+
+def _figure(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+    return {"style": study.config.figures}
+
+
+def _study(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+    return {"summary": summary(study)}
+
+
+_OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
+    "world": _world,
+    "manifest": _manifest,
+    "images": _images,
+    "voc_annotations": _voc_annotations,
+    "subsets": _subsets,
+    "fetched_backbone": _fetched_backbone,
+    "recipe": _recipe,
+    "train": _train,
+    "detect": _detect,
+    "evaluate": _evaluate,
+    "search": _search,
+    "figure": _figure,
+    "study": _study,
+}
+"""Rules whose jobs depend on the study by more than their inputs, which are not listed here."""

@@ -17,6 +17,7 @@ include: "rules/search.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/provenance.smk"
 
 
 rule all:

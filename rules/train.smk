@@ -25,8 +25,8 @@ rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
     output:
-        state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),
         metrics=update(f"{LAYOUT.segment}/metrics.jsonl"),
+        state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),
         checkpoints=stored("checkpoints", update(directory(f"{LAYOUT.segment}/checkpoints"))),
     log:
         f"{LAYOUT.logs}/training/{{recipe}}/{{segment}}.log",

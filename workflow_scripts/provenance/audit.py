@@ -156,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
     parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
+    parser.add_argument("--study", type=json.loads, help="the whole configuration, as JSON, instead of files")
     parser.add_argument(
         "--configfile", nargs="+", type=Path, default=[Path("config.yaml")], help="as for Snakemake"
     )
@@ -171,7 +172,11 @@ def main() -> None:
     targets = list(results.records) if whole else targets_of(results, arguments.target)
     study, why_not = None, ""
     try:
-        study = current_study(arguments.configfile, arguments.config)
+        study = (
+            compile_study(arguments.study)
+            if arguments.study
+            else current_study(arguments.configfile, arguments.config)
+        )
     except UserError as error:
         why_not = str(error)
     hashes = Hashes(arguments.fast)

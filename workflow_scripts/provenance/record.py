@@ -120,12 +120,12 @@ def described(paths: Iterable[str | Path]) -> list[File]:
     found = []
     for path in map(Path, paths):
         files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-        found += [
-            describe(each)
-            for each in files
-            if each.exists() and not each.name.endswith(ENDING) and each.name[0] != "."
-        ]
+        found += [describe(each) for each in files if each.exists() and _counts(each)]
     return found
+
+
+def _counts(path: Path) -> bool:
+    return not path.name.startswith(".") and not path.name.endswith(ENDING)
 
 
 def describe(path: Path) -> File:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.provenance.record import record_path
 from workflow_scripts.report.inputs import Search, Verdict
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
@@ -209,7 +210,12 @@ def _values(rows: pd.DataFrame) -> str:
 
 def _file(source: str, output: str | Path) -> dict[str, str]:
     is_path = "/" in source and " " not in source and "://" not in source
-    return {"text": source, "link": relative_link(source, output) if is_path else ""}
+    record = record_path(source)
+    return {
+        "text": source,
+        "link": relative_link(source, output) if is_path else "",
+        "record": relative_link(str(record), output) if is_path and record.exists() else "",
+    }
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,42 @@
+"""Two clean runs of a study tell the same."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.checkout import Checkout
+from workflow_scripts.detection.state import read_metadata
+
+SAME = (
+    "tables/*",
+    "runs/**/*.csv",
+    "figures/*.png",
+    "verdicts.json",
+    "evaluation/**/*.json",
+    "evaluation/**/*.csv",
+)
+
+
+@pytest.mark.slow
+def test_two_runs_give_identical_tables_and_figures(tmp_path: Path) -> None:
+    results = []
+    for name in ("one", "two"):
+        checkout = Checkout.make(tmp_path / name)
+        study = {"scale": "smoke", "experiments": ["fig1", "table1"], "schedules": ["2x", "3x"]}
+        (checkout.folder / "config.yaml").write_text(yaml.safe_dump(study))
+        checkout.snakemake("--profile", "profiles/local", "--cores", "2", "--quiet", "all")
+        results.append(checkout.results)
+    compared = 0
+    for pattern in SAME:
+        files = [path for path in sorted(results[0].glob(pattern)) if not path.name.endswith(".record.json")]
+        assert files, pattern
+        for left in files:
+            right = results[1] / left.relative_to(results[0])
+            assert left.read_bytes() == right.read_bytes(), left
+            compared += 1
+    assert compared > 30
+    states = sorted(results[0].glob("training/*/*/state.safetensors"))
+    for left in states:
+        right = results[1] / left.relative_to(results[0])
+        assert read_metadata(left)["digest"] == read_metadata(right)["digest"], left

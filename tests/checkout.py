@@ -37,6 +37,7 @@ class Checkout:
 
     @classmethod
     def make(cls, folder: Path) -> "Checkout":
+        folder.mkdir(parents=True, exist_ok=True)
         for name in PARTS:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

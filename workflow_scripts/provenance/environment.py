@@ -39,6 +39,14 @@ def code() -> Code:
     return Code(_git("rev-parse", "HEAD"), _dirty(), dict(sorted(modules.items())))
 
 
+def module_of(path: str) -> str | None:
+    """The name within the repository of a file that is code or template of it; none of any other."""
+    resolved = Path(path).resolve()
+    if any(resolved.is_relative_to(REPOSITORY / folder) for folder in ("workflow_scripts", "reports")):
+        return str(resolved.relative_to(REPOSITORY))
+    return None
+
+
 def _dirty() -> bool | None:
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return None if changes is None else bool(changes)

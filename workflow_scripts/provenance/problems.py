@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.provenance.environment import REPOSITORY
+from workflow_scripts.provenance import environment
 from workflow_scripts.provenance.hashes import Hashes
-from workflow_scripts.provenance.record import File, Record
+from workflow_scripts.provenance.record import Record
 from workflow_scripts.provenance.results import Results
 
 KINDS = {
@@ -87,7 +87,7 @@ def _inputs(results: Results, record: Record, hashes: Hashes) -> Iterator[Proble
                     made,
                     f"read another {file.path} than its record tells of",
                 )
-        elif _is_code(file.path):
+        elif environment.module_of(file.path):
             continue  # `_code` looks at them
         elif Path(file.path).is_relative_to(results.root):
             yield Problem("no record", file.path, f"read by {record.rule}")
@@ -95,12 +95,6 @@ def _inputs(results: Results, record: Record, hashes: Hashes) -> Iterator[Proble
             yield Problem("missing", file.path, f"read by {record.rule}")
         elif hashes.of(file) != file.sha256:
             yield Problem("data", file.path, f"changed since {record.rule} read it")
-
-
-def _is_code(path: str) -> bool:
-    return (REPOSITORY / path).is_relative_to(REPOSITORY) and path.startswith(
-        ("workflow_scripts/", "reports/")
-    )
 
 
 def _configuration(path: str, record: Record, expected: Expected) -> Iterator[Problem]:
@@ -126,13 +120,14 @@ def _code(records: Iterable[Record]) -> Iterator[Problem]:
     then: dict[str, set[str]] = defaultdict(set)
     users: dict[str, int] = defaultdict(int)
     for record in records:
-        listed = {file.path: file.sha256 for file in record.inputs if _is_code(file.path)}
+        listed = {environment.module_of(file.path): file.sha256 for file in record.inputs}
+        listed.pop(None, None)
         for module, digest in (record.code.modules | listed).items():
             then[module].add(digest)
             users[module] += 1
     hashes = Hashes()
     for module, digests in then.items():
-        path = REPOSITORY / module
+        path = environment.REPOSITORY / module
         now = hashes.path(path) if path.exists() else None
         if digests != {now}:
             what = "gone" if now is None else "changed"
@@ -166,8 +161,3 @@ def unrecorded(results: Results, covered: Callable[[Path], bool]) -> Iterator[Pr
     for path in sorted(results.root.rglob("*")):
         if path.is_file() and results.producer(str(path)) is None and not covered(path):
             yield Problem("no record", str(path), "no job tells that it wrote it")
-
-
-def described(file: File) -> str:
-    """A file in a few words."""
-    return f"{file.path}  {file.bytes:,} bytes  sha256 {file.sha256[:12]}…"

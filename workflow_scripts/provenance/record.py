@@ -118,7 +118,7 @@ def _digest(record: Record) -> str:
 def described(paths: Iterable[str | Path]) -> list[File]:
     """The files as they are; of a folder, each file in it, in order of name. What is absent or hidden is left out."""
     found = []
-    for path in map(Path, paths):
+    for path in dict.fromkeys(map(Path, paths)):
         files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
         found += [describe(each) for each in files if each.exists() and _counts(each)]
     return found

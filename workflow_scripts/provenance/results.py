@@ -72,14 +72,6 @@ class Results:
                 waiting += self.parents(record)
         return list(found)
 
-    def downstream(self) -> dict[str, int]:
-        """How many records rest on each, directly or not."""
-        counts = dict.fromkeys(self.records, 0)
-        for record in self.records:
-            for each in self.upstream([record]):
-                counts[each] += each != record
-        return counts
-
     def below(self, path: str) -> Iterator[str]:
         """Records of what lies at a path: a file's own, or those of all files in a folder."""
         prefix = f"{path.rstrip('/')}/"

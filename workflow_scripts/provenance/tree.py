@@ -2,24 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from workflow_scripts.provenance.record import Attempt, File, Record
 from workflow_scripts.provenance.results import Results
 
+Files = list[File]
 SHOWN = 2
 """Of the inputs that one rule made, how many are shown before they are only counted."""
 
 
 def lines(results: Results, record: str, everything: bool = False) -> Iterator[str]:
     """The tree of a job; what was shown above is not shown again, and of many alike the first few, unless asked for."""
-    outputs = results.records[record].outputs
-    yield from _lines(results, record, outputs[0] if outputs else None, everything, set())
+    yield from _lines(results, record, results.records[record].outputs[:1], everything, set())
 
 
-def _lines(
-    results: Results, path: str, shown: File | None, everything: bool, seen: set[str]
-) -> Iterator[str]:
-    """The tree of the job with the record at `path`, of whose outputs one is shown."""
+def _lines(results: Results, path: str, shown: Files, everything: bool, seen: set[str]) -> Iterator[str]:
+    """The tree of the job with the record at `path`, of whose outputs those that were read are shown."""
     record = results.records[path]
     seen.add(path)
     yield from _job(record, shown)
@@ -33,26 +32,33 @@ def _lines(
 
 
 def _branch(
-    results: Results, branch: str | tuple[str, File], everything: bool, seen: set[str]
+    results: Results, branch: str | tuple[str, Files], everything: bool, seen: set[str]
 ) -> Iterator[str]:
     if isinstance(branch, str):
         yield branch
     elif branch[0] in seen:
-        yield f"{branch[1].path}  (its job is above)"
+        yield f"{_names(branch[1])}  (its job is above)"
     else:
         yield from _lines(results, *branch, everything, seen)
 
 
-def _job(record: Record, shown: File | None) -> Iterator[str]:
-    yield shown.path if shown else f"(no output of {record.rule})"
+def _names(files: Files) -> str:
+    """The first file's path, and the names of the others."""
+    others = [PurePath(file.path).name for file in files[1:]]
+    shown = others if len(others) <= SHOWN else [*others[:SHOWN], f"{len(others) - SHOWN} more"]
+    return ", ".join([files[0].path, *shown])
+
+
+def _job(record: Record, shown: Files) -> Iterator[str]:
+    yield _names(shown) if shown else f"(no output of {record.rule})"
     attempt = record.attempts[-1]
     where = f"SLURM job {attempt.slurm_job} on {attempt.host}" if attempt.slurm_job else attempt.host
     commit = (record.code.commit or "no commit")[:10] + (
         " with uncommitted changes" if record.code.dirty else ""
     )
     yield f"   {record.rule}, {attempt.end or 'not ended'}, {where}, code {commit}"
-    if shown:
-        yield f"   {shown.bytes:,} bytes, sha256 {shown.sha256}"
+    for file in shown[:1]:
+        yield f"   {file.bytes:,} bytes, sha256 {file.sha256}"
     if len(record.attempts) > 1:
         yield f"   {len(record.attempts)} attempts: {'; '.join(map(_life, record.attempts))}"
 
@@ -75,13 +81,13 @@ def _raw(results: Results, record: Record) -> Iterator[str]:
             yield f"{file.path}  {file.bytes:,} bytes, sha256 {file.sha256}"
 
 
-def _made(results: Results, path: str, everything: bool) -> Iterator[str | tuple[str, File]]:
-    """Inputs that jobs wrote: the record of each job, and the first of its files that was read."""
-    read: dict[str, File] = {}
+def _made(results: Results, path: str, everything: bool) -> Iterator[str | tuple[str, Files]]:
+    """Inputs that jobs wrote: the record of each job, and those of its files that were read."""
+    read: dict[str, Files] = defaultdict(list)
     for file in results.records[path].inputs:
         producer = results.producer(file.path)
         if producer is not None:
-            read.setdefault(producer, file)
+            read[producer].append(file)
     by_rule: dict[str, list[str]] = defaultdict(list)
     for parent in read:
         by_rule[results.records[parent].rule].append(parent)

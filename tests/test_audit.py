@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout
-from workflow_scripts.provenance import audit, problems
+from workflow_scripts.provenance import audit, environment
 from workflow_scripts.provenance.record import ENDING, read_record
 
 CONFIG = {"scale": "smoke", "experiments": ["fig7_left"], "seeds": [0]}
@@ -32,7 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def inside(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits run in the folder that the workflow ran in, with that checkout's code."""
     monkeypatch.chdir(checkout.folder)
-    monkeypatch.setattr(problems, "REPOSITORY", checkout.folder)
+    monkeypatch.setattr(environment, "REPOSITORY", checkout.folder)
 
 
 def audited(

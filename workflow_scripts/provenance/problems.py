@@ -120,8 +120,8 @@ def _code(records: Iterable[Record]) -> Iterator[Problem]:
     then: dict[str, set[str]] = defaultdict(set)
     users: dict[str, int] = defaultdict(int)
     for record in records:
-        listed = {environment.module_of(file.path): file.sha256 for file in record.inputs}
-        listed.pop(None, None)
+        named = ((environment.module_of(file.path), file.sha256) for file in record.inputs)
+        listed = {name: digest for name, digest in named if name}
         for module, digest in (record.code.modules | listed).items():
             then[module].add(digest)
             users[module] += 1

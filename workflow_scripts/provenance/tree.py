@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from workflow_scripts.provenance.environment import module_of
 from workflow_scripts.provenance.record import Attempt, File, Record
 from workflow_scripts.provenance.results import Results
 
@@ -75,9 +76,7 @@ def _life(attempt: Attempt) -> str:
 def _raw(results: Results, record: Record) -> Iterator[str]:
     """Inputs that no job wrote, but for code, of which the commit tells."""
     for file in record.inputs:
-        if results.producer(file.path) is None and not file.path.startswith(
-            ("workflow_scripts/", "reports/")
-        ):
+        if results.producer(file.path) is None and module_of(file.path) is None:
             yield f"{file.path}  {file.bytes:,} bytes, sha256 {file.sha256}"
 
 

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ PACKAGES = (
 )
 
 
-def code() -> Code:
-    """The repository's commit, and the modules of it that this process imported."""
+def code(command: str) -> Code:
+    """The repository's commit, and the modules of it that this process imported, or ran as the `command`."""
     modules = {}
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
+    ran = find_spec(command)
+    imported = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    for path in [*imported, ran.origin if ran else None]:
         if path and Path(path).is_relative_to(REPOSITORY / "workflow_scripts"):
             modules[str(Path(path).relative_to(REPOSITORY))] = sha256(path)
     return Code(_git("rev-parse", "HEAD"), _dirty(), dict(sorted(modules.items())))

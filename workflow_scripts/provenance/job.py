@@ -90,7 +90,7 @@ def main() -> NoReturn:
     last.end, last.exit, last.notes = _now(), code, taken(path)
     record.outputs = described(arguments.outputs)
     record.code, record.versions, record.machine = (
-        environment.code(),
+        environment.code(arguments.command[0]),
         environment.versions(),
         environment.machine(),
     )

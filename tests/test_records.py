@@ -1,0 +1,129 @@
+"""The record of a job: what it read and wrote, what ran, and each time it was started."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training import REPOSITORY, segment, tiny_recipe, tiny_world, training_command
+from workflow_scripts.errors import UserError
+from workflow_scripts.provenance.record import ENDING, described, read_record
+
+SETTINGS = {"scale": "smoke", "wildcards": {}}
+
+
+def job(
+    folder: Path, module: str, *words: str, settings: dict = SETTINGS, outputs: tuple[str, ...]
+) -> list[str]:
+    told = [
+        "--rule",
+        "some",
+        "--settings",
+        json.dumps(settings),
+        "--inputs",
+        str(folder / "input"),
+        "--outputs",
+        *outputs,
+    ]
+    return [sys.executable, "-m", "workflow_scripts.provenance.job", *told, "--", module, *words]
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, **options)
+
+
+def write(folder: Path, text: str = "text") -> list[str]:
+    output = str(folder / "output")
+    return job(folder, "workflow_scripts.study.write", "--text", text, "--output", output, outputs=(output,))
+
+
+def test_it_tells_what_was_read_and_written_and_by_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "input").write_text("read")
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert run(write(tmp_path)).returncode == 0
+    record = read_record(tmp_path / f"output{ENDING}")
+    (read,), (written,) = record.inputs, record.outputs
+    assert (read.path, read.sha256) == (str(tmp_path / "input"), hashlib.sha256(b"read").hexdigest())
+    assert (written.sha256, written.bytes) == (hashlib.sha256(b"text\n").hexdigest(), 5)
+    assert record.command[2:] == ["workflow_scripts.study.write", "--text", "text", "--output", written.path]
+    assert "workflow_scripts/study/write.py" in record.code.modules
+    assert "workflow_scripts/detection/train.py" not in record.code.modules
+    assert record.versions["python"] == sys.version.split()[0]
+    assert record.versions["detectron2 build"]
+    (attempt,) = record.attempts
+    assert (attempt.exit, attempt.slurm_job) == (0, "17")
+    assert attempt.end and attempt.start <= attempt.end
+    assert record.complete
+
+
+def test_a_mistake_keeps_its_message_and_its_code(tmp_path: Path) -> None:
+    output = str(tmp_path / "manifest.json")
+    words = ("--annotations", "nowhere.json", "--images", str(tmp_path), "--output", output)
+    ended = run(job(tmp_path, "workflow_scripts.data.manifest", *words, outputs=(output,)))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: nowhere.json")
+    assert "Traceback" not in ended.stderr
+    record = read_record(Path(f"{output}{ENDING}"))
+    assert (record.attempts[0].exit, record.outputs, record.complete) == (2, [], False)
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    ended = run(job(tmp_path, "workflow_scripts.no_such_module", outputs=(str(tmp_path / "output"),)))
+    assert ended.returncode != 0
+    assert "No module named workflow_scripts.no_such_module" in ended.stderr
+
+
+def test_attempts_are_counted_until_one_succeeds_or_the_settings_change(tmp_path: Path) -> None:
+    output = str(tmp_path / "output")
+    bad = ("workflow_scripts.data.manifest", "--annotations", "no", "--images", "no", "--output", output)
+    for number in (1, 2):
+        run(job(tmp_path, *bad, outputs=(output,)))
+        assert len(read_record(Path(f"{output}{ENDING}")).attempts) == number
+    run(job(tmp_path, *bad, settings={"scale": "mini"}, outputs=(output,)))
+    assert len(read_record(Path(f"{output}{ENDING}")).attempts) == 1
+    run(write(tmp_path))
+    run(write(tmp_path))
+    assert len(read_record(Path(f"{output}{ENDING}")).attempts) == 1
+
+
+def test_a_resumed_training_tells_its_whole_life(tmp_path: Path) -> None:
+    world = tiny_world(tmp_path / "world")
+    command = training_command(
+        tmp_path, tiny_recipe(), segment(0, 40), world, "--log-period", "2", "--save-period", "4"
+    )
+    outputs = tuple(str(tmp_path / name) for name in ("metrics.jsonl", "state.safetensors", "checkpoints"))
+    recorded = job(tmp_path, *command[2:], outputs=outputs)
+    with subprocess.Popen(recorded, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if "iteration 10/40" in line:
+                first.send_signal(signal.SIGKILL)
+                break
+    assert run(recorded).returncode == 0
+    killed, finished = read_record(Path(f"{outputs[0]}{ENDING}")).attempts
+    assert (killed.end, killed.exit) == (None, None)
+    assert killed.notes[0]["start_iteration"] == 0
+    assert finished.exit == 0
+    assert finished.notes[0]["start_iteration"] in (4, 8)
+
+
+def test_a_folder_is_told_of_by_its_files_once_each(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("b", "a", ".hidden", f"a{ENDING}"):
+        (tmp_path / "folder" / name).touch()
+    found = described([tmp_path / "folder", tmp_path / "folder", tmp_path / "absent"])
+    assert [Path(file.path).name for file in found] == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"no json"])
+def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / f"x{ENDING}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="expected a record of a job"):
+        read_record(path)

@@ -7,6 +7,9 @@ from pathlib import Path
 from workflow_scripts.errors import UserError
 from workflow_scripts.provenance.record import ENDING, File, Record, read_record
 
+METADATA = "ro-crate-metadata.json"
+"""The file that makes a folder a crate."""
+
 
 @dataclass
 class Results:
@@ -17,6 +20,8 @@ class Results:
     """By the path of the record."""
     broken: dict[str, str] = field(default_factory=dict)
     """Records that cannot be read, and why."""
+    crates: list[Path] = field(default_factory=list)
+    """Folders that the results were exported to; the records in them are copies."""
 
     def __post_init__(self) -> None:
         self._producers: dict[str, str] = {}
@@ -29,8 +34,10 @@ class Results:
         Raises:
             UserError: there is none.
         """
-        results = cls(root)
+        results = cls(root, crates=[path.parent for path in sorted(root.rglob(METADATA))])
         for path in sorted(root.rglob(f"*{ENDING}")):
+            if any(path.is_relative_to(crate) for crate in results.crates):
+                continue
             try:
                 results._add(str(path), read_record(path))
             except UserError as error:

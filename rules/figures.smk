@@ -20,7 +20,8 @@ rule figure:
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
         tables=code("tables", "published", "tidy"),
     output:
-        **dict(zip(["png", "pdf"], LAYOUT.figure("{experiment}"))),
+        png=report(LAYOUT.figure("{experiment}")[0], category="Figures", labels={"name": "{experiment}"}),
+        pdf=LAYOUT.figure("{experiment}")[1],
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
     wildcard_constraints:

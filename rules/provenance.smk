@@ -17,3 +17,49 @@ rule audit:
         "Auditing {params.root}"
     shell:
         "python -m workflow_scripts.provenance.audit {params.root:q} --study {params.study:q} | tee {log:q}"
+
+
+# All that a study found but for weights, images and detections, in one small archive.
+rule bundle:
+    input:
+        f"{LAYOUT.root}/report.html",
+    output:
+        f"{LAYOUT.root}/bundle.tar.gz",
+    log:
+        f"{LAYOUT.logs}/bundle.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        record=record_of("bundle"),
+        root=LAYOUT.root,
+        study=json.dumps(config),
+    message:
+        "Bundling {params.root}"
+    shell:
+        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.provenance.bundle make"
+        " {params.root:q} --study {params.study:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+# The study as a Workflow Run RO-Crate.
+rule crate:
+    input:
+        f"{LAYOUT.root}/report.html",
+    output:
+        f"{LAYOUT.root}/crate.zip",
+    log:
+        f"{LAYOUT.logs}/crate.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        root=LAYOUT.root,
+    message:
+        "Describing {params.root} as an RO-Crate"
+    shell:
+        "python -m workflow_scripts.provenance.crate {params.root:q} --output {output:q} > {log:q} 2>&1"

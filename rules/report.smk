@@ -63,7 +63,7 @@ rule report:
         code=code("report", "build", "inputs", "sections")
         + code("tables", "layout", "published", "results", "tidy"),
     output:
-        f"{LAYOUT.root}/report.html",
+        report(f"{LAYOUT.root}/report.html", category="Report"),
     log:
         f"{LAYOUT.logs}/report.log",
     conda:

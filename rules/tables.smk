@@ -102,7 +102,9 @@ rule table:
             "tables", table_module(wildcards.experiment), "layout", "published", "results", "tidy"
         ),
     output:
-        **dict(zip(["csv", "markdown", "latex"], LAYOUT.table("{experiment}"))),
+        csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
+        markdown=LAYOUT.table("{experiment}")[1],
+        latex=LAYOUT.table("{experiment}")[2],
     log:
         f"{LAYOUT.logs}/tables/{{experiment}}.log",
     wildcard_constraints:

@@ -24,7 +24,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A small study that has run: a subset, pre-training, training, and a figure."""
     checkout = Checkout.make(tmp_path_factory.mktemp("audited"))
     (checkout.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
-    checkout.snakemake("--profile", "profiles/local", "--quiet", "all")
+    checkout.snakemake("bundle", "--profile", "profiles/local", "--quiet", "all")
     return checkout
 
 
@@ -103,6 +103,7 @@ ARTEFACTS = {
     "tidy table": "tables/fig7_left-evaluations.csv",
     "figure": "figures/fig7_left.png",
     "report": "report.html",
+    "bundle": "bundle.tar.gz",
 }
 
 

@@ -129,11 +129,11 @@ def results_of(target: str) -> Results:
     raise UserError(f"{target}: found no results around it; expected results/<scale> or something in it")
 
 
-def current_study(files: list[Path], changes: list[str]) -> Study:
-    """The study as it is configured now.
+def configuration(files: list[Path], changes: list[str]) -> Mapping[str, Any]:
+    """The configuration as Snakemake reads it from files and from KEY=VALUE.
 
     Raises:
-        UserError: it does not compile.
+        UserError: no such file.
     """
     values: Mapping[str, Any] = {}
     for file in files:
@@ -143,7 +143,7 @@ def current_study(files: list[Path], changes: list[str]) -> Study:
     for change in changes:
         key, _, value = change.partition("=")
         values = overlaid(values, {key: yaml.safe_load(value)})
-    return compile_study(values)
+    return values
 
 
 def _arguments() -> argparse.Namespace:
@@ -172,11 +172,7 @@ def main() -> None:
     targets = list(results.records) if whole else targets_of(results, arguments.target)
     study, why_not = None, ""
     try:
-        study = (
-            compile_study(arguments.study)
-            if arguments.study
-            else current_study(arguments.configfile, arguments.config)
-        )
+        study = compile_study(arguments.study or configuration(arguments.configfile, arguments.config))
     except UserError as error:
         why_not = str(error)
     hashes = Hashes(arguments.fast)

@@ -38,7 +38,12 @@ def code(command: str) -> Code:
     for path in [*imported, ran.origin if ran else None]:
         if path and Path(path).is_relative_to(REPOSITORY / "workflow_scripts"):
             modules[str(Path(path).relative_to(REPOSITORY))] = sha256(path)
-    return Code(_git("rev-parse", "HEAD"), _dirty(), dict(sorted(modules.items())))
+    return Code(commit(), _dirty(), dict(sorted(modules.items())))
+
+
+def commit() -> str | None:
+    """The commit of the repository; none where it is no checkout."""
+    return _git("rev-parse", "HEAD")
 
 
 def module_of(path: str) -> str | None:

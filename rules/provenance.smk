@@ -34,7 +34,7 @@ rule bundle:
         runtime=LIGHT.runtime,
     params:
         record=record_of("bundle"),
-        root=LAYOUT.root,
+        root=lambda wildcards, input: folder(input[0]),
         study=json.dumps(config),
     message:
         "Bundling {params.root}"
@@ -58,7 +58,7 @@ rule crate:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        root=LAYOUT.root,
+        root=lambda wildcards, input: folder(input[0]),
     message:
         "Describing {params.root} as an RO-Crate"
     shell:

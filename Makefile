@@ -57,5 +57,5 @@ $(VENV)/.tests-installed: envs/requirements-test.txt $(VENV)/.installed
 	@touch $@
 
 system:
-	@(command -v slurmctld && command -v slurmd && command -v munged) > /dev/null || echo 'Missing: SLURM, which tests run as root. Debian: apt-get install munge slurm-client slurmctld slurmd' >&2
+	@(command -v slurmctld && command -v slurmd && command -v munged) > /dev/null || echo 'Missing: SLURM, which tests run as root. Debian: apt-get install munge procps slurm-client slurmctld slurmd' >&2
 	@command -v chromium > /dev/null || echo 'Missing: chromium, which the test of the report opens it in. Debian: apt-get install chromium fonts-dejavu-core' >&2

@@ -109,7 +109,7 @@ class Training:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which all that the training needs is there."""
     training = Training(tmp_path_factory.mktemp("prepared"))
-    training.finish(training.start("--until", "manifest", "recipe", profile="profiles/local"))
+    training.finish(training.start("--until", "manifest", "images", "recipe", profile="profiles/local"))
     return training.checkout.folder
 
 
@@ -142,13 +142,17 @@ def job_of(said: dict) -> str:
 
 
 def start_again(job: str) -> None:
-    """A requeued job otherwise waits for two minutes."""
-    deadline = time.monotonic() + 60
-    state = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
-    while "PENDING" not in subprocess.run(state, capture_output=True, text=True).stdout:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)
+    """Wait until a requeued job runs again; left alone, SLURM waits for two minutes."""
+    deadline = time.monotonic() + 90
+    while True:
+        shown = subprocess.check_output(["scontrol", "show", "job", job], text=True)
+        if "Restarts=0" not in shown and "JobState=RUNNING" in shown:
+            return
+        assert time.monotonic() < deadline, shown
+        subprocess.run(
+            ["scontrol", "update", f"jobid={job}", "starttime=now"], capture_output=True, check=False
+        )
+        time.sleep(0.5)
 
 
 def test_a_time_limit_shorter_than_the_segment_is_survived(

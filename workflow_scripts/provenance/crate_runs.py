@@ -18,7 +18,7 @@ from workflow_scripts.provenance.environment import REPOSITORY
 from workflow_scripts.provenance.record import ENDING, File, Record, describe
 from workflow_scripts.provenance.results import Results
 
-ENGINE = "https://snakemake.github.io"
+ENGINE = "https://github.com/snakemake/snakemake"
 COMPLETED = "http://schema.org/CompletedActionStatus"
 FAILED = "http://schema.org/FailedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles"

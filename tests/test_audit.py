@@ -258,3 +258,11 @@ def test_fast_believes_size_and_time_and_says_so(
         assert found(str(ROOT), "--fast") == {("altered", str(path))}, "its time is another"
     _, text = audited(monkeypatch, capsys, str(ROOT), "--fast")
     assert "believed by size and time" in text
+
+
+def test_results_are_not_compared_with_the_study_of_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    code, text = audited(monkeypatch, capsys, str(ROOT), "--config", "scale=mini")
+    assert code == 0
+    assert "Not compared with the study as it is now: the configuration is that of results/mini" in text

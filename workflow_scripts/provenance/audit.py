@@ -113,7 +113,10 @@ def _sources(path: Path, row: int) -> list[str]:
         found = list(csv.DictReader(file))
     if not 2 <= row <= len(found) + 1:
         raise UserError(f"{path}:{row}: expected a row from 2 to {len(found) + 1}")
-    return [source for source in found[row - 2]["source"].split("; ") if source]
+    sources = [source for source in found[row - 2]["source"].split("; ") if source]
+    if not sources:
+        raise UserError(f"{path}:{row}: its value was not measured here: it names no source")
+    return sources
 
 
 def results_of(target: str) -> Results:
@@ -172,7 +175,7 @@ def main() -> None:
     targets = list(results.records) if whole else targets_of(results, arguments.target)
     study, why_not = None, ""
     try:
-        study = compile_study(arguments.study or configuration(arguments.configfile, arguments.config))
+        study = _study_of(results, arguments)
     except UserError as error:
         why_not = str(error)
     hashes = Hashes(arguments.fast)
@@ -183,6 +186,21 @@ def main() -> None:
         _print(results, targets, found, arguments, whole)
         print(_summary(len(results.upstream(targets)), hashes, found, why_not))
     raise SystemExit(1 if found else 0)
+
+
+def _study_of(results: Results, arguments: argparse.Namespace) -> Study:
+    """The study that the results are of, as it is configured now.
+
+    Raises:
+        UserError: it does not compile, or is one of other results.
+    """
+    study = compile_study(arguments.study or configuration(arguments.configfile, arguments.config))
+    root = Path(Layout(study).root)
+    if root.resolve() != results.root.resolve():
+        raise UserError(
+            f"the configuration is that of {root}; name that of {results.root} with --configfile or --config"
+        )
+    return study
 
 
 def _print(

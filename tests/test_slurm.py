@@ -255,7 +255,8 @@ def test_a_node_that_goes_down_and_comes_back(tmp_path: Path, prepared: Path, un
             ["scontrol", "update", f"jobid={job}", "starttime=now"], capture_output=True, check=False
         )
         time.sleep(0.5)
-    subprocess.run(["scontrol", "update", f"node={node}", "state=resume"], check=True)
+    # It may have come back by itself, for its daemon still answers.
+    subprocess.run(["scontrol", "update", f"node={node}", "state=resume"], capture_output=True, check=False)
     training.finish(snakemake)
     assert training.digest() == undisturbed
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from workflow_scripts.files import sha256
 from workflow_scripts.provenance.record import File
 
+TOUCHED = 120 * 10**9
+"""Nanoseconds after a job has written a file, within which Snakemake may renew its modification time."""
+
 
 class Hashes:
-    """SHA-256 of files; `fast` believes a recorded hash where size and modification time are as recorded."""
+    """SHA-256 of files; `fast` believes a recorded hash where size and, but for `TOUCHED`, time are as recorded."""
 
     def __init__(self, fast: bool = False) -> None:
         self.fast = fast
@@ -52,4 +55,4 @@ class Hashes:
             status = Path(file.path).stat()
         except OSError:
             return False
-        return (status.st_size, status.st_mtime_ns) == (file.bytes, file.modified)
+        return status.st_size == file.bytes and 0 <= status.st_mtime_ns - file.modified <= TOUCHED

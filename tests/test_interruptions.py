@@ -69,7 +69,7 @@ def same(left: Path, right: Path) -> None:
     assert not list(right.glob("*.lock*"))
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_job_saves_before_its_end_and_says_so(
     world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
 ) -> None:
@@ -105,6 +105,7 @@ def test_a_newer_job_takes_over_from_one_that_still_runs(
     same(undisturbed, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +124,7 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     assert (tmp_path / "state.safetensors").stat().st_ino != written
 
 
+@pytest.mark.slow
 def test_divergence_is_not_tried_again_by_itself(world: TinyWorld, tmp_path: Path) -> None:
     part = training_command(tmp_path, tiny_recipe(base_lr=1e8), segment(0, 8), world, *OPTIONS)
     first, second, asked = run(part), run([*part, "--attempt", "2"]), run(part)

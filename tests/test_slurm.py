@@ -93,6 +93,15 @@ class Training:
             time.sleep(0.1)
         return self.said()
 
+    def orphan(self, iteration: int) -> str:
+        """The job that still runs after its Snakemake was killed, when it was so far, and its lock removed."""
+        snakemake = self.start()
+        job = job_of(self.wait_until(iteration))
+        snakemake.kill()
+        snakemake.wait()
+        self.finish(self.start("--unlock"))
+        return job
+
     def digest(self) -> str:
         """Of the final state, which must be all that is left."""
         assert not self.progress.exists()
@@ -199,11 +208,7 @@ def test_a_killed_snakemake_starts_again_while_its_job_still_runs(
     tmp_path: Path, prepared: Path, undisturbed: str
 ) -> None:
     training = Training(tmp_path, prepared)
-    first = training.start()
-    old = job_of(training.wait_until(60))
-    first.kill()
-    first.wait()
-    training.finish(training.start("--unlock"))
+    old = training.orphan(10)
     second = training.start()
     deadline = time.monotonic() + 180
     while training.progress.exists() and job_of(training.said()) == old:
@@ -219,11 +224,7 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
 ) -> None:
     """Its Snakemake is gone; the next one has decided to train the segment, and its job starts when that is done."""
     training = Training(tmp_path, prepared)
-    first = training.start()
-    training.wait_until(100)
-    first.kill()
-    first.wait()
-    training.finish(training.start("--unlock"))
+    training.orphan(100)
     subprocess.run(["scontrol", "update", "partition=gpu", "state=down"], check=True)  # holds back new jobs
     second = training.start()
     deadline = time.monotonic() + 180

@@ -107,11 +107,12 @@ def _train_held(
         _check_divergence(Progress(arguments.progress, identity), arguments.attempt)
     wait_for_all(processes)
     progress = Progress(arguments.progress, identity)
-    deadline = job_deadline(arguments.runtime, arguments.margin)
+    deadline = job_deadline(arguments.runtime, arguments.margin) if processes.first else None
 
     def leave(seconds: float) -> bool:
-        must = lock is not None and (lock.wanted or deadline.near(2 * (seconds + progress.save_seconds)))
-        return agreed(must, processes)
+        wanted = lock is not None and lock.wanted
+        late = deadline is not None and deadline.near(2 * (seconds + progress.save_seconds))
+        return agreed(wanted or late, processes)
 
     try:
         train_segment(

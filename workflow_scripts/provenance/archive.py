@@ -13,6 +13,7 @@ import msgspec
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.provenance.record import digest_of
 
 LIST = "bundle.json"
 SCHEMA = 1
@@ -51,7 +52,7 @@ def pack(contents: Contents, files: Files, output: Path) -> None:
         Member(path, hashlib.sha256(files[path]).hexdigest(), len(files[path])) for path in sorted(files)
     ]
     contents = msgspec.structs.replace(contents, members=members)
-    contents.digest = _digest(contents)
+    contents.digest = digest_of(contents)
     listed = msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n"
     everything = {LIST: listed, **{member.path: files[member.path] for member in members}}
     with (
@@ -131,7 +132,7 @@ def _contents(bundle: Path, name: str, content: bytes) -> Contents:
         contents = msgspec.json.decode(content, type=Contents)
     except msgspec.DecodeError as error:
         raise UserError(f"{bundle}: {LIST} is no list of a bundle: {error}") from None
-    if contents.digest != _digest(contents):
+    if contents.digest != digest_of(contents):
         raise UserError(f"{bundle}: {LIST} does not match its digest: it was altered; get the bundle again")
     return contents
 
@@ -145,8 +146,3 @@ def _checked(bundle: Path, listed: Mapping[str, Member], name: str, content: byt
     if hashlib.sha256(content).hexdigest() != listed[name].sha256:
         raise UserError(f"{bundle}: {name} is not what {LIST} lists: it was altered; get the bundle again")
     return content
-
-
-def _digest(contents: Contents) -> str:
-    bare = msgspec.structs.replace(contents, digest="")
-    return hashlib.sha256(msgspec.json.encode(bare)).hexdigest()

@@ -13,21 +13,18 @@ Run it in the folder that the workflow ran in. Results are compared with the stu
 import argparse
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from workflow_scripts.errors import UserError, command
+from workflow_scripts.provenance.configuration import add_configuration, configured
 from workflow_scripts.provenance.hashes import Hashes
 from workflow_scripts.provenance.images import listed_images, wrong_images
 from workflow_scripts.provenance.problems import KINDS, Expected, Problem, problems, unrecorded
 from workflow_scripts.provenance.record import File
 from workflow_scripts.provenance.results import Results
 from workflow_scripts.provenance.tree import lines
-from workflow_scripts.study.config import overlaid
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.settings import job_settings
 from workflow_scripts.study.study import Study, compile_study
@@ -132,23 +129,6 @@ def results_of(target: str) -> Results:
     raise UserError(f"{target}: found no results around it; expected results/<scale> or something in it")
 
 
-def configuration(files: list[Path], changes: list[str]) -> Mapping[str, Any]:
-    """The configuration as Snakemake reads it from files and from KEY=VALUE.
-
-    Raises:
-        UserError: no such file.
-    """
-    values: Mapping[str, Any] = {}
-    for file in files:
-        if not file.is_file():
-            raise UserError(f"{file}: no such file; name the study's configuration with --configfile")
-        values = overlaid(values, yaml.safe_load(file.read_text()) or {})
-    for change in changes:
-        key, _, value = change.partition("=")
-        values = overlaid(values, {key: yaml.safe_load(value)})
-    return values
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,11 +139,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
     parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
-    parser.add_argument("--study", type=json.loads, help="the whole configuration, as JSON, instead of files")
-    parser.add_argument(
-        "--configfile", nargs="+", type=Path, default=[Path("config.yaml")], help="as for Snakemake"
-    )
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
+    add_configuration(parser)
     return parser.parse_args()
 
 
@@ -194,7 +170,7 @@ def _study_of(results: Results, arguments: argparse.Namespace) -> Study:
     Raises:
         UserError: it does not compile, or is one of other results.
     """
-    study = compile_study(arguments.study or configuration(arguments.configfile, arguments.config))
+    study = compile_study(configured(arguments))
     root = Path(Layout(study).root)
     if root.resolve() != results.root.resolve():
         raise UserError(

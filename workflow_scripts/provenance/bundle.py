@@ -13,7 +13,6 @@ report but for its section on versions. Exit code 0 if all is equal, 1 if not, 2
 """
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256
 from workflow_scripts.provenance import environment
 from workflow_scripts.provenance.archive import Contents, Files, is_below, pack, read
-from workflow_scripts.provenance.audit import configuration
+from workflow_scripts.provenance.configuration import add_configuration, configured
 from workflow_scripts.provenance.record import ENDING, Record, read_record, record_path
 from workflow_scripts.provenance.redraw import REDRAWN, compared, jobs_of, run, unvouched
 from workflow_scripts.provenance.results import Results
@@ -57,10 +56,7 @@ def make(results: Results, configured: str, output: Path) -> tuple[Contents, Fil
                 "folder that the workflow ran in"
             )
     files = {path: Path(path).read_bytes() for path in (*done, *wanted)}
-    commits = {
-        f"{each.code.commit}{' with uncommitted changes' if each.code.dirty else ''}"
-        for each in done.values()
-    }
+    commits = {each.code.name for each in done.values()}
     contents = Contents(results.root.name, sorted(commits), str(results.root), [])
     return contents, {**files, CONFIGURATION: configured.encode()}
 
@@ -137,11 +133,7 @@ def _arguments() -> argparse.Namespace:
     making = commands.add_parser("make", help="pack results")
     making.add_argument("results", type=Path, help="results of a scale, such as results/mini")
     making.add_argument("--output", type=Path, required=True, help="output: .tar.gz")
-    making.add_argument("--study", type=json.loads, help="the whole configuration, as JSON, instead of files")
-    making.add_argument(
-        "--configfile", nargs="+", type=Path, default=[Path(CONFIGURATION)], help="as for Snakemake"
-    )
-    making.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
+    add_configuration(making)
     redrawing = commands.add_parser("redraw", help="draw figures and tables again and compare")
     redrawing.add_argument("bundle", type=Path, help="a bundle")
     redrawing.add_argument("--output", type=Path, required=True, help="output: folder, new or empty")
@@ -154,11 +146,8 @@ def main() -> None:
     if arguments.what == "redraw":
         raise SystemExit(0 if redraw(arguments.bundle, arguments.output) else 1)
     root = Path(os.path.relpath(arguments.results))
-    configured = yaml.safe_dump(
-        dict(arguments.study or configuration(arguments.configfile, arguments.config))
-    )
     output = Path(os.path.relpath(arguments.output))
-    contents, files = make(Results.load(root), configured, output)
+    contents, files = make(Results.load(root), yaml.safe_dump(configured(arguments)), output)
     pack(contents, files, output)
     print(f"{output}: {len(files):,} files, {output.stat().st_size / 1e6:.2f} MB")
 

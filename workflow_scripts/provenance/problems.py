@@ -140,7 +140,7 @@ def _mixed(records: Iterable[Record]) -> Iterator[Problem]:
         found["scales"]["scale"].add(str(record.settings.get("scale")))
         if not record.complete:
             continue
-        found["mixed"]["commit"].add(_commit(record))
+        found["mixed"]["commit"].add(record.code.name)
         for name, version in record.versions.items():
             found["mixed"][f"version of {name}"].add(str(version))
         found["mixed"]["processor"].add(str(record.machine.get("processor")))
@@ -150,10 +150,6 @@ def _mixed(records: Iterable[Record]) -> Iterator[Problem]:
         for name, values in properties.items():
             if len(values) > 1:
                 yield Problem(kind, name, ", ".join(sorted(values)))
-
-
-def _commit(record: Record) -> str:
-    return f"{record.code.commit}{' with uncommitted changes' if record.code.dirty else ''}"
 
 
 def unrecorded(results: Results, covered: Callable[[Path], bool]) -> Iterator[Problem]:

@@ -60,6 +60,11 @@ class Code(msgspec.Struct, frozen=True):
     dirty: bool | None
     modules: dict[str, str]
 
+    @property
+    def name(self) -> str:
+        """The commit, and whether it is not all."""
+        return f"{self.commit}{' with uncommitted changes' if self.dirty else ''}"
+
 
 class Record(msgspec.Struct):
     """See the module's docstring."""
@@ -99,20 +104,21 @@ def read_record(path: Path) -> Record:
         raise UserError(f"{path}: no such record") from None
     except msgspec.DecodeError as error:  # ValidationError is one
         raise UserError(f"{path}: expected a record of a job; {error}") from None
-    if record.digest != _digest(record):
+    if record.digest != digest_of(record):
         raise UserError(f"{path}: its content does not match its digest: it was altered")
     return record
 
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record atomically, as readable JSON."""
-    record.digest = _digest(record)
+    record.digest = digest_of(record)
     with write_atomically(path) as temporary:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
-def _digest(record: Record) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(record, digest=""))).hexdigest()
+def digest_of(struct: msgspec.Struct) -> str:
+    """SHA-256 of all but the `digest` of a record, or of another struct that has one, as compact JSON."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(struct, digest=""))).hexdigest()
 
 
 def described(paths: Iterable[str | Path]) -> list[File]:

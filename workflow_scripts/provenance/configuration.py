@@ -1,0 +1,40 @@
+"""The study's configuration on a command line: as it was given to Snakemake, or whole."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.config import overlaid
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """The options that `configured` reads."""
+    parser.add_argument("--study", type=json.loads, help="the whole configuration, as JSON, instead of files")
+    parser.add_argument(
+        "--configfile", nargs="+", type=Path, default=[Path("config.yaml")], help="as for Snakemake"
+    )
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
+
+
+def configured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The configuration as Snakemake reads it from files and from KEY=VALUE, or as it is given whole.
+
+    Raises:
+        UserError: no such file.
+    """
+    if arguments.study:
+        return arguments.study
+    values: Mapping[str, Any] = {}
+    for file in arguments.configfile:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; name the study's configuration with --configfile")
+        values = overlaid(values, yaml.safe_load(file.read_text()) or {})
+    for change in arguments.config:
+        key, _, value = change.partition("=")
+        values = overlaid(values, {key: yaml.safe_load(value)})
+    return dict(values)

@@ -97,11 +97,20 @@ def test_a_newer_job_takes_over_from_one_that_still_runs(
     assert older.stdout is not None
     while "iteration 4/40" not in older.stdout.readline():
         assert older.poll() is None
-    newer = run(part)
+    older.send_signal(signal.SIGSTOP)  # else it may be done before the newer job asks
+    newer = subprocess.Popen(part, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert newer.stdout is not None
+    said = ""
+    while "asking its owner" not in said:
+        assert newer.poll() is None
+        said += newer.stdout.readline()
+    older.send_signal(signal.SIGCONT)
+    output, errors = newer.communicate(timeout=300)
+    said += output
     assert older.wait() == INTERRUPTED
-    assert newer.returncode == 0, newer.stderr
-    assert "asking its owner" in newer.stdout
-    assert "iteration 4/40" not in newer.stdout
+    assert newer.returncode == 0, errors
+    assert "asking its owner" in said
+    assert "iteration 4/40" not in said
     same(undisturbed, tmp_path)
 
 

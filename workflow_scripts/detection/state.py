@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         try:
             save_file(on_cpu, temporary, header)
         except SafetensorError as error:
-            if any(f"code: {number}," in str(error) for number in FULL):
-                raise OSError(errno.ENOSPC, "No space left on device", str(path)) from None
+            # It carries the system's number in its text alone.
+            if any(f"(os error {number})" in str(error) for number in FULL):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
             raise
     return digest
 

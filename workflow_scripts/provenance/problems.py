@@ -111,6 +111,9 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in then.keys() | now.keys():
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for position, (old, new) in enumerate(zip(then, now, strict=True)):
+            yield from _differences(old, new, f"{where}[{position}]")
     elif then != now:
         yield f"{where}: was {then!r}, is {now!r}"
 

@@ -3,6 +3,7 @@
 Recipes and segments are told without what they leave at its default: a new field with a default changes nothing.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,13 +16,13 @@ Settings = dict[str, Any]
 
 
 def job_settings(study: Study, layout: Layout, rule: str, wildcards: Wildcards) -> Settings:
-    """The settings of the job that a rule and its wildcards name.
+    """The settings of the job that a rule and its wildcards name, as plain JSON: what its record holds.
 
     Raises:
         KeyError: the study has no such job.
     """
     found = _OF_RULE[rule](study, layout, wildcards) if rule in _OF_RULE else {}
-    return {"scale": study.scale.name, "wildcards": dict(wildcards), **found}
+    return json.loads(json.dumps({"scale": study.scale.name, "wildcards": dict(wildcards), **found}))
 
 
 def _world(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:

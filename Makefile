@@ -46,7 +46,7 @@ $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
 	{ echo 'Python 3.11 is needed, and "$(PYTHON)" is not that: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	{ echo '"$(PYTHON)" lacks venv: apt-get install python3.11-venv' >&2; exit 1; }
-	@echo 'Installing into $(VENV): 5.5 GB, a few minutes'
+	@echo 'Installing into $(VENV): 6 GB, a few minutes'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r envs/requirements.txt
 	@$(BIN)/python envs/install_detectron2.py

@@ -1,4 +1,4 @@
-"""Regenerates "Rethinking ImageNet Pre-training": `snakemake`, or one figure with `snakemake fig1`."""
+"""Regenerates "Rethinking ImageNet Pre-training": all, or one figure with the target `fig1`."""
 
 from snakemake.utils import min_version
 

@@ -46,11 +46,12 @@ rule images:
     params:
         record=record_of("images"),
         folder=lambda wildcards: LAYOUT.image_folder(wildcards.images),
+        parts=lambda wildcards: LAYOUT.image_parts(wildcards.images),
     message:
         "Hashing the images of {wildcards.images}"
     shell:
         "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.image_hashes --folder {params.folder:q} --threads {threads}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --parts {params.parts:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule manifest:

@@ -31,6 +31,21 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"scale": "huge"},
         ["config.yaml: scale: found 'huge'", "expected one of: mini, paper, smoke"],
     ),
+    "processes that machines cannot share": (
+        {
+            "numbers": {
+                "training": {"processes": 3},
+                "detection": {"batch": 3},
+                "classification": {"batch": 9},
+                "resources": {"train": {"nodes": 2}},
+            }
+        },
+        ["training.processes: found 3, expected a multiple of resources.train.nodes (2)"],
+    ),
+    "GPUs that nothing would use": (
+        {"numbers": {"resources": {"train": {"gpu": 2}}}},
+        ["training.processes: found 1, expected one for each of the 2 GPUs of resources.train"],
+    ),
     "batch that processes cannot share": (
         {"numbers": {"training": {"processes": 3}, "classification": {"batch": 9}}},
         ["detection.batch: found 2 images, expected a multiple of training.processes (3)"],

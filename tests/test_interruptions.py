@@ -1,10 +1,12 @@
 """Jobs that end early, in whichever way, lose nothing: the segment ends in the bits of one that was left alone."""
 
 import filecmp
+import json
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from workflow_scripts.detection.loop import NonFiniteLoss
 from workflow_scripts.detection.state import State
 from workflow_scripts.detection.training import _check_finite
 from workflow_scripts.errors import INTERRUPTED, MISTAKE
+from workflow_scripts.provenance.record import ENDING
 
 OPTIONS = ("--log-period", "2", "--save-period", "4")
 PART = segment(0, 40, (32, 36), evaluations=(20, 40))
@@ -114,17 +117,50 @@ def test_a_newer_job_takes_over_from_one_that_still_runs(
 
 
 @pytest.mark.slow
+def test_a_job_that_was_taken_for_dead_writes_nothing_more(world: TinyWorld, tmp_path: Path) -> None:
+    part = job(tmp_path, world)
+    silent = subprocess.Popen(part, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert silent.stdout is not None
+    while "iteration 8/40" not in silent.stdout.readline():
+        assert silent.poll() is None
+    silent.send_signal(signal.SIGSTOP)
+    owner = tmp_path / "progress.lock"
+    owner.write_text(json.dumps(json.loads(owner.read_text()) | {"token": "another job's"}))
+    lines = (tmp_path / "progress/metrics.jsonl").read_text().splitlines()
+    silent.send_signal(signal.SIGCONT)
+    _, errors = silent.communicate(timeout=300)
+    assert silent.returncode == INTERRUPTED
+    assert "taken over by another job" in errors
+    written = (tmp_path / "progress/metrics.jsonl").read_text().splitlines()
+    assert len(written) - len(lines) <= 2, "at most one save, for which it had looked before"
+    assert owner.exists()
+
+
+@pytest.mark.slow
 def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = time.time()
     part = job(tmp_path, world)
-    assert run(part).returncode == 0
+    outputs = [str(tmp_path / name) for name in ("metrics.jsonl", "state.safetensors", "checkpoints")]
+    told = [
+        "--rule",
+        "train",
+        "--settings",
+        json.dumps({"scale": "tiny", "wildcards": {}}),
+        "--outputs",
+        *outputs,
+    ]
+    recorded = [sys.executable, "-m", "workflow_scripts.provenance.job", *told, "--", *part[2:]]
+    assert run(recorded).returncode == 0
     written = (tmp_path / "state.safetensors").stat().st_ino
+    record = tmp_path / f"metrics.jsonl{ENDING}"
+    made = record.read_bytes()
     monkeypatch.setenv("STUDY_DECIDED", str(began))
-    again = run(part)
+    again = run(recorded)
     assert (again.returncode, "in the meantime" in again.stdout) == (0, True), again.stderr
     assert (tmp_path / "state.safetensors").stat().st_ino == written
+    assert record.read_bytes() == made, "the record of the job that trained it stands"
     monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
     assert "in the meantime" not in run(part).stdout, (
         "what was there before is trained again: someone asked for it"

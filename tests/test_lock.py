@@ -51,6 +51,25 @@ def test_an_older_owner_is_asked_and_gives_it_up(tmp_path: Path, capsys: pytest.
     assert not list(tmp_path.iterdir())
 
 
+def test_it_is_asked_again_where_another_waiting_job_took_the_request_away(tmp_path: Path) -> None:
+    path = tmp_path / "segment.lock"
+    older = holder(path)
+    older.send_signal(signal.SIGSTOP)
+    request = lock._request(path)
+
+    def take_away() -> None:
+        while not request.exists():
+            time.sleep(0.01)
+        request.unlink()
+        older.send_signal(signal.SIGCONT)
+
+    taking = threading.Thread(target=take_away)
+    taking.start()
+    with held(path):
+        assert older.wait(timeout=30) == 0
+    taking.join()
+
+
 def test_a_newer_owner_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "segment.lock"
     newer = holder(path)

@@ -16,6 +16,8 @@ import yaml
 from tests import slurm
 from tests.checkout import Checkout
 from workflow_scripts.detection.state import read_metadata
+from workflow_scripts.errors import INTERRUPTED
+from workflow_scripts.provenance.record import ENDING, read_record
 from workflow_scripts.study.study import compile_study
 
 pytestmark = pytest.mark.slow
@@ -224,7 +226,7 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
 ) -> None:
     """Its Snakemake is gone; the next one has decided to train the segment, and its job starts when that is done."""
     training = Training(tmp_path, prepared)
-    training.orphan(100)
+    job = training.orphan(100)
     subprocess.run(["scontrol", "update", "partition=gpu", "state=down"], check=True)  # holds back new jobs
     second = training.start()
     deadline = time.monotonic() + 180
@@ -236,6 +238,8 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
     training.finish(second)
     assert "trained by a job of an earlier Snakemake" in training.log.read_text()
     assert (training.segment / "state.safetensors").stat().st_ino == written
+    record = read_record(Path(f"{training.segment}/metrics.jsonl{ENDING}"))
+    assert record.complete and record.attempts[-1].slurm_job == job
     assert training.digest() == undisturbed
 
 
@@ -297,6 +301,21 @@ def test_two_processes_see_the_same_batches_and_write_once(
         assert {name: alone[name] for name in same} == {name: shared[name] for name in same}
         # Sums of another order tell in the last digits first, then in what is sampled.
         assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4 if alone["iteration"] < 3 else 0.1)
+
+
+def test_processes_on_two_nodes_that_stop_in_time_say_so(tmp_path: Path, prepared: Path) -> None:
+    numbers = TRAINING["numbers"] | {
+        "training": TRAINING["numbers"]["training"] | {"margin": 3600, "processes": 2},
+        "resources": {"train": {"runtime": 30, "retries": 0, "nodes": 2}},
+    }
+    training = Training(tmp_path, prepared, numbers=numbers)
+    snakemake = training.start()
+    snakemake.communicate(timeout=600)
+    assert snakemake.returncode != 0
+    assert "saved at iteration 5 of 500 and stopped" in training.log.read_text()
+    record = read_record(Path(f"{training.segment}/metrics.jsonl{ENDING}"))
+    assert record.attempts[-1].exit == INTERRUPTED
+    assert training.said()["iteration"] == 5
 
 
 def test_the_default_study_runs_through_the_profile_to_its_report(tmp_path: Path) -> None:

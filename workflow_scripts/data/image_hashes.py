@@ -1,12 +1,14 @@
-"""Writes the hashes of a folder's images: the identity of their pixels, which annotation files do not hold.
+"""Writes the hashes of a data set's images: the identity of their pixels, which annotation files do not hold.
 
     python -m workflow_scripts.data.image_hashes --folder train2017 --output images.csv --threads 8
+    python -m workflow_scripts.data.image_hashes --folder voc --parts voc/VOC2007/JPEGImages --output images.csv
 
-A row for each file below the folder, in order of name: `name` (relative to the folder), `sha256`, `bytes`.
+A row for each file below the folder, or below its parts, in order: `name` (relative to the folder), `sha256`, `bytes`.
 """
 
 import argparse
 import csv
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,15 +18,13 @@ from workflow_scripts.files import sha256, write_atomically
 COLUMNS = ("name", "sha256", "bytes")
 
 
-def image_hashes(folder: Path, threads: int) -> list[tuple[str, str, int]]:
-    """Name, SHA-256 and size of each file below a folder.
+def image_hashes(folder: Path, parts: Sequence[Path], threads: int) -> list[tuple[str, str, int]]:
+    """Name within a folder, SHA-256 and size of each file below parts of it.
 
     Raises:
-        UserError: the folder is absent or holds none.
+        UserError: a part is absent or holds none.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    if not paths:
-        raise UserError(f"{folder}: found no files, expected images")
+    paths = [path for part in parts for path in _files(part)]
     with ThreadPoolExecutor(threads) as pool:
         digests = list(pool.map(sha256, paths, chunksize=64))
     return [
@@ -33,16 +33,24 @@ def image_hashes(folder: Path, threads: int) -> list[tuple[str, str, int]]:
     ]
 
 
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not found:
+        raise UserError(f"{folder}: found no files, expected images")
+    return found
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, required=True, help="folder of images")
+    parser.add_argument("--parts", type=Path, nargs="+", help="folders in it, of which all else is left out")
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
     parser.add_argument("--threads", type=int, default=1, help="files to read side by side")
     arguments = parser.parse_args()
-    rows = image_hashes(arguments.folder, arguments.threads)
+    rows = image_hashes(arguments.folder, arguments.parts or [arguments.folder], arguments.threads)
     with write_atomically(arguments.output) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

@@ -24,8 +24,18 @@ def start_processes(module: str, arguments: Sequence[str], count: int, nodes: in
     os.environ["OMP_NUM_THREADS"] = str(threads_each(each))
     if nodes > 1:
         raise SystemExit(subprocess.run(_on_nodes(module, arguments, each, nodes)).returncode)
+    start_here(["--standalone", f"--nproc-per-node={each}", "-m", module, *arguments])
+
+
+def start_here(arguments: Sequence[str]) -> None:
+    """torchrun with its arguments, for the processes of this machine.
+
+    Raises:
+        SystemExit: with the code of a process that stopped for a reason which it has told.
+        ChildFailedError: a process failed otherwise.
+    """
     try:
-        torchrun(["--standalone", f"--nproc-per-node={each}", "-m", module, *arguments])
+        torchrun(list(arguments))
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         if failure.exitcode not in (MISTAKE, INTERRUPTED):
@@ -43,9 +53,11 @@ def _on_nodes(module: str, arguments: Sequence[str], each: int, nodes: int) -> l
         f"--ntasks={nodes}",
         "--ntasks-per-node=1",
         f"--cpus-per-task={threads}",
-        "--kill-on-bad-exit=1",
-        sys.executable,
-        *("-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={each}"),
+        *(
+            "--kill-on-bad-exit=0",
+            "--wait=60",
+        ),  # at once, its signal would hide the code of those that stop together
+        *(sys.executable, "-m", __name__, f"--nnodes={nodes}", f"--nproc-per-node={each}"),
         *("--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{_free_port()}"),
         f"--rdzv-id={os.environ.get('SLURM_JOB_ID', '0')}",
         *("-m", module, *arguments),
@@ -56,3 +68,7 @@ def _free_port() -> int:
     with socket.socket() as server:
         server.bind(("", 0))
         return server.getsockname()[1]
+
+
+if __name__ == "__main__":  # on each of several nodes
+    start_here(sys.argv[1:])

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import Interrupted, UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.study.status import job_name
 
@@ -23,16 +23,16 @@ BEAT = 10.0
 """Seconds between two heartbeats."""
 STALE = 60.0
 """Seconds without a heartbeat after which an owner is taken for dead."""
-PATIENCE = 900.0
-"""Seconds that a living owner has for saving and stopping."""
+PATIENCE = 540.0
+"""Seconds that a living owner has for saving and stopping: less than the processes beside this one wait for it."""
 POLL = 0.5
 """Seconds between two looks at a lock that is waited for."""
 SETTLE = 3.0
 """Seconds from an owner's end until its Snakemake has cleared away the outputs that it did not make."""
 
 
-class Superseded(Exception):
-    """A newer job trains the segment."""
+class Superseded(Interrupted):
+    """Another job trains the segment."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,14 @@ class Lock:
 
     @property
     def wanted(self) -> bool:
-        """Whether another job asks for the lock, or has taken it for dead and took it over."""
+        """Whether another job asks for the lock, or took it over."""
+        return _request(self._path).exists() or self.taken_over
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether another job took this one for dead, and has the lock: nothing may be written any more."""
         owner = _read(self._path)
-        return _request(self._path).exists() or owner is None or owner.token != self._owner.token
+        return owner is None or owner.token != self._owner.token
 
     def release(self) -> None:
         """Let go of the lock, if it is still this process's."""
@@ -125,9 +130,10 @@ def _acquire(path: Path, own: Owner) -> Lock:
                 f"{path}: {other.job} trains this segment and did not stop in {PATIENCE / 60:.0f} minutes; end that "
                 "job and start again"
             )
-        elif not waited:
-            print(f"{path}: asking its owner, {other.job}, to save and stop", flush=True)
-            _request(path).touch()
+        else:
+            if not waited:
+                print(f"{path}: asking its owner, {other.job}, to save and stop", flush=True)
+            _request(path).touch()  # each time: another job that waited may have removed it with its own
             waited = True
     if waited:
         time.sleep(SETTLE)

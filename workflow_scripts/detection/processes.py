@@ -32,6 +32,9 @@ class Processes:
 def training_processes() -> Iterator[Processes]:
     """Join the process group that torchrun announces in the environment, if any, and leave it at the end.
 
+    A process that stops early does not leave it: leaving waits for the others, which may wait for this one. torchrun
+    ends them when this one has told what is wrong and is gone.
+
     Raises:
         UserError: this machine has GPUs, but none for this process.
     """
@@ -42,10 +45,8 @@ def training_processes() -> Iterator[Processes]:
         yield Processes(rank, count, device)
         return
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
-    try:
-        yield Processes(rank, count, device)
-    finally:
-        distributed.destroy_process_group()
+    yield Processes(rank, count, device)
+    distributed.destroy_process_group()
 
 
 def _training_device(local_rank: int) -> str:

@@ -101,7 +101,7 @@ class Progress:
         shutil.copytree(self.checkpoints, checkpoints_path, copy_function=_link_or_copy)
         shutil.copyfile(self.metrics, metrics_path)
         _link_or_copy(self._state(stop), state_path)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # network file systems keep files that others look at
 
     def _state(self, iteration: int) -> Path:
         return self.folder / f"state-{iteration:09d}.safetensors"

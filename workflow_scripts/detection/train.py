@@ -13,7 +13,7 @@ from pathlib import Path
 from workflow_scripts.detection.deadline import job_deadline
 from workflow_scripts.detection.examples import Examples, classification_examples, detection_examples
 from workflow_scripts.detection.launch import start_processes
-from workflow_scripts.detection.lock import Lock, held
+from workflow_scripts.detection.lock import Lock, Superseded, held
 from workflow_scripts.detection.loop import NonFiniteLoss
 from workflow_scripts.detection.processes import Processes, agreed, training_processes, wait_for_all
 from workflow_scripts.detection.progress import Progress
@@ -21,6 +21,7 @@ from workflow_scripts.detection.state import read_metadata
 from workflow_scripts.detection.training import train_segment
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256
+from workflow_scripts.provenance.notes import MADE_BY_ANOTHER, note
 from workflow_scripts.study.decision import decided
 from workflow_scripts.study.reading import read_recipe, validated
 from workflow_scripts.study.recipes import Recipe
@@ -30,7 +31,8 @@ from workflow_scripts.study.segments import Segment
 
 def _identity(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> str:
     """A hash of all that the segment's result depends on, but for the images themselves and the code."""
-    parts = [recipe.model_dump_json(), segment.model_dump_json(), str(arguments.log_period)]
+    told = (each.model_dump_json(exclude_defaults=True) for each in (recipe, segment))
+    parts = [*told, str(arguments.log_period)]
     files = (arguments.annotations, arguments.parent, arguments.backbone)
     parts += [sha256(path) for path in files if path is not None and path.exists()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -87,6 +89,7 @@ def _train(recipe: Recipe, segment: Segment, arguments: argparse.Namespace, proc
     with held(lock_file) if processes.first else nullcontext() as lock:
         if agreed(processes.first and _trained_meanwhile(arguments.state, identity), processes):
             if processes.first:
+                note(**MADE_BY_ANOTHER)
                 print(
                     f"{recipe.name} {segment.name}: trained by a job of an earlier Snakemake in the meantime"
                 )
@@ -110,6 +113,10 @@ def _train_held(
     deadline = job_deadline(arguments.runtime, arguments.margin) if processes.first else None
 
     def leave(seconds: float) -> bool:
+        if lock is not None and lock.taken_over:
+            raise Superseded(
+                f"{recipe.name} {segment.name}: taken over by another job, for this one was silent"
+            )
         wanted = lock is not None and lock.wanted
         late = deadline is not None and deadline.near(2 * (seconds + progress.save_seconds))
         return agreed(wanted or late, processes)

@@ -16,7 +16,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     """The options that `configured` reads."""
     parser.add_argument("--study", type=json.loads, help="the whole configuration, as JSON, instead of files")
     parser.add_argument(
-        "--configfile", nargs="+", type=Path, default=[Path("config.yaml")], help="as for Snakemake"
+        "--configfile", nargs="+", type=Path, default=[], help="laid over config.yaml, as by Snakemake"
     )
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
 
@@ -30,7 +30,7 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.study:
         return arguments.study
     values: Mapping[str, Any] = {}
-    for file in arguments.configfile:
+    for file in [Path("config.yaml"), *arguments.configfile]:
         if not file.is_file():
             raise UserError(f"{file}: no such file; name the study's configuration with --configfile")
         values = overlaid(values, yaml.safe_load(file.read_text()) or {})

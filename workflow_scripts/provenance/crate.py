@@ -18,7 +18,6 @@ process-run-crate-0.5_5.1: software should be identified by a URL, while a workf
 
 import argparse
 import shutil
-import subprocess
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
 from workflow_scripts.provenance.crate_files import Files
 from workflow_scripts.provenance.crate_runs import Runs
-from workflow_scripts.provenance.environment import REPOSITORY
+from workflow_scripts.provenance.environment import REPOSITORY, origin
 from workflow_scripts.provenance.record import Record
 from workflow_scripts.provenance.results import METADATA, Results
 
@@ -168,11 +167,7 @@ def holders() -> str:
 
 def address() -> str | None:
     """Where the repository was cloned from, if that is a page on the web."""
-    words = ["git", "-C", str(REPOSITORY), "remote", "get-url", "origin"]
-    try:
-        url = subprocess.run(words, capture_output=True, text=True, timeout=60).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+    url = origin() or ""
     return url.removesuffix(".git") if url.startswith(("http://", "https://")) and "@" not in url else None
 
 

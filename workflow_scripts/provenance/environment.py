@@ -46,6 +46,11 @@ def commit() -> str | None:
     return _git("rev-parse", "HEAD")
 
 
+def origin() -> str | None:
+    """Where the repository was cloned from; none where it is no clone."""
+    return _git("remote", "get-url", "origin")
+
+
 def module_of(path: str) -> str | None:
     """The name within the repository of a file that is code or template of it; none of any other."""
     resolved = Path(path).resolve()

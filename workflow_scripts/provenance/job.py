@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.provenance import environment
-from workflow_scripts.provenance.notes import NOTES, taken
+from workflow_scripts.provenance.notes import MADE_BY_ANOTHER, NOTES, taken
 from workflow_scripts.provenance.record import (
     Attempt,
     Code,
@@ -43,13 +43,9 @@ def run(module: str, arguments: list[str]) -> tuple[int, BaseException | None]:
     return 0, None
 
 
-def earlier_attempts(path: Path, settings: dict) -> list[Attempt]:
+def earlier_attempts(path: Path, record: Record | None, settings: dict) -> list[Attempt]:
     """The attempts since the last success, where they were at the same thing; what a killed one noted is added."""
-    try:
-        record = read_record(path)
-    except UserError:
-        return []
-    if record.complete or record.settings != settings:
+    if record is None or record.complete or record.settings != settings:
         return []
     if record.attempts and record.attempts[-1].end is None:
         record.attempts[-1].notes = taken(path)
@@ -71,6 +67,7 @@ def main() -> NoReturn:
     own, command = _split(sys.argv[1:])
     arguments = parser.parse_args([*own, "--", *command])
     path = record_path(arguments.outputs[0])
+    before = _record(path)
     record = Record(
         rule=arguments.rule,
         settings=arguments.settings,
@@ -80,7 +77,7 @@ def main() -> NoReturn:
         code=Code(None, None, {}),
         versions={},
         machine={},
-        attempts=[*earlier_attempts(path, arguments.settings), _attempt()],
+        attempts=[*earlier_attempts(path, before, arguments.settings), _attempt()],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_record(path, record)
@@ -88,6 +85,9 @@ def main() -> NoReturn:
     code, error = run(arguments.command[0], arguments.command[1:])
     last = record.attempts[-1]
     last.end, last.exit, last.notes = _now(), code, taken(path)
+    if MADE_BY_ANOTHER in last.notes and (other := _maker(path, before)):
+        write_record(path, other)
+        raise SystemExit(code)
     record.outputs = described(arguments.outputs)
     record.code, record.versions, record.machine = (
         environment.code(arguments.command[0]),
@@ -98,6 +98,18 @@ def main() -> NoReturn:
     if error is not None and not isinstance(error, SystemExit):
         raise error
     raise SystemExit(code)
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        return read_record(path)
+    except UserError:
+        return None
+
+
+def _maker(path: Path, before: Record | None) -> Record | None:
+    """The record of the job that made the outputs: it ended while this one ran, or `before` this one began."""
+    return next((each for each in (_record(path), before) if each is not None and each.complete), None)
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

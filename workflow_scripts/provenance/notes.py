@@ -8,6 +8,9 @@ from typing import Any
 NOTES = "RECORD_OF_THIS_JOB"
 """The variable that names the job's record; without it, notes go nowhere."""
 
+MADE_BY_ANOTHER = {"outputs": "made by another job"}
+"""The note of a job that found its outputs made in the meantime: the record of the job that made them stands."""
+
 
 def note(**facts: Any) -> None:
     """Add facts to the record of the job that this process belongs to, if it is recorded."""

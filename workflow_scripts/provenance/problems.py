@@ -145,8 +145,10 @@ def _mixed(records: Iterable[Record]) -> Iterator[Problem]:
             continue
         found["mixed"]["commit"].add(record.code.name)
         for name, version in record.versions.items():
-            found["mixed"][f"version of {name}"].add(str(version))
-        found["mixed"]["processor"].add(str(record.machine.get("processor")))
+            if version is not None:  # a job without a GPU tells none of cuDNN
+                found["mixed"][f"version of {name}"].add(version)
+        # A cluster's light jobs run on other machines than its trainings.
+        found["mixed"][f"processor of rule {record.rule}"].add(str(record.machine.get("processor")))
         if record.machine.get("gpus"):
             found["mixed"]["GPU"].update(record.machine["gpus"])
     for kind, properties in found.items():

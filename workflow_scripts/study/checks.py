@@ -62,6 +62,7 @@ def _numbers(config: StudyConfig, scale: Scale) -> Iterator[str]:
             f"{where}: training.save_period: found {training.save_period}, expected a multiple of log_period "
             f"({training.log_period}): saved states end a line of metrics"
         )
+    yield from _processes(where, scale)
     for section in ("detection", "classification"):
         batch = getattr(scale, section).batch
         if batch % training.processes:
@@ -71,6 +72,21 @@ def _numbers(config: StudyConfig, scale: Scale) -> Iterator[str]:
             )
     yield from _subsets(config, scale)
     yield from _overrides(where, scale)
+
+
+def _processes(where: str, scale: Scale) -> Iterator[str]:
+    """Training processes that do not share out over machines and GPUs."""
+    count, job = scale.training.processes, scale.resources.train
+    if count % job.nodes:
+        yield (
+            f"{where}: training.processes: found {count}, expected a multiple of resources.train.nodes ({job.nodes}): "
+            "each machine runs an equal share"
+        )
+    elif job.gpu and job.gpu * job.nodes != count:
+        yield (
+            f"{where}: training.processes: found {count}, expected one for each of the {job.gpu * job.nodes} GPUs of "
+            "resources.train (gpu times nodes)"
+        )
 
 
 def _subsets(config: StudyConfig, scale: Scale) -> Iterator[str]:

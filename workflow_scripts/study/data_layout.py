@@ -81,6 +81,13 @@ class DataLayout:
             return getattr(self.classification(), split)
         return self.image_set(train_set, split).images
 
+    def image_parts(self, images: str) -> list[str]:
+        """The folders within `image_folder` that hold the images; of VOC, those of pictures alone."""
+        train_set, _, split = images.rpartition("-")
+        if train_set != "voc":
+            return [self.image_folder(images)]
+        return list(dict.fromkeys(f"{part.folder}/JPEGImages" for part in self.voc_parts(split)))
+
     def image_hashes(self, train_set: str, split: str) -> str:
         """The hashes of a split's images; keypoints are annotated on COCO's."""
         name = "coco" if train_set == "keypoints" else train_set

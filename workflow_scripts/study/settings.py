@@ -34,7 +34,8 @@ def _manifest(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
 
 
 def _images(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
-    return {"folder": layout.image_folder(wildcards["images"])}
+    name = wildcards["images"]
+    return {"folder": layout.image_folder(name), "parts": layout.image_parts(name)}
 
 
 def _voc_annotations(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:

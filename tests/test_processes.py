@@ -16,7 +16,6 @@ from workflow_scripts.detection.processes import (
     Processes,
     SampleCounts,
     diverge_together,
-    evaluation_device,
     synchronised,
     threads_each,
     training_processes,
@@ -108,11 +107,3 @@ def test_processes_share_the_processors_where_no_number_of_threads_is_given(monk
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
     assert threads_each(4) == 3
-
-
-def test_the_gpu_with_the_most_free_memory_evaluates(monkeypatch):
-    assert torch.cuda.is_available() or evaluation_device() == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((10, 40, 20)[gpu], 80))
-    assert evaluation_device() == "cuda:1"

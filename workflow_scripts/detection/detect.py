@@ -19,9 +19,9 @@ from detectron2.modeling import GeneralizedRCNNWithTTA
 from torch import nn
 
 from workflow_scripts.detection.config import detectron2_config
+from workflow_scripts.detection.devices import evaluation_device
 from workflow_scripts.detection.examples import Example, category_ids, coco_records
 from workflow_scripts.detection.models import build
-from workflow_scripts.detection.processes import evaluation_device
 from workflow_scripts.detection.state import load_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically

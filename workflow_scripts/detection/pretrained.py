@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow_scripts.detection.config import RGB_STD
+from workflow_scripts.detection.devices import evaluation_device
 from workflow_scripts.detection.examples import centre_crop, folder_records
 from workflow_scripts.detection.models import Classifier, backbone_weights, build
-from workflow_scripts.detection.processes import evaluation_device
 from workflow_scripts.detection.state import load_state, save_tensors
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import sha256, write_atomically, write_json

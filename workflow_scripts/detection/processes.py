@@ -62,14 +62,6 @@ def _training_device(local_rank: int) -> str:
     return f"cuda:{local_rank}"
 
 
-def evaluation_device() -> str:
-    """The GPU with the most free memory, so that jobs side by side spread over a machine's GPUs; or the CPU."""
-    if not torch.cuda.is_available():
-        return "cpu"
-    gpus = range(torch.cuda.device_count())
-    return f"cuda:{max(gpus, key=lambda gpu: torch.cuda.mem_get_info(gpu)[0])}"
-
-
 def threads_each(processes: int) -> int:
     """Threads of each training process: an equal share of OMP_NUM_THREADS, the job's, or else of its processors."""
     threads = os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))

@@ -223,7 +223,7 @@ def test_how_jobs_run_changes_no_result(finished: Checkout) -> None:
     resources = {"threads": 2, "gpu": 1, "mem_mb": 6000, "runtime": 120}
     numbers = {
         "training": {"save_period": save_period, "workers": 1, "processes": 2},
-        "resources": {"train": resources, "evaluate": resources, "light": {"mem_mb": 2000}},
+        "resources": {"train": resources | {"gpu": 2}, "evaluate": resources, "light": {"mem_mb": 2000}},
     }
     assert finished.jobs(numbers=numbers) == {}
 

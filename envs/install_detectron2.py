@@ -113,7 +113,7 @@ def install(archive: Path | None) -> None:
         build_wheel(source_release, folder)
         # By name, not by path: pip would record the path of a temporary folder.
         pip(
-            *("install", "--no-deps", "--no-index", "--find-links", str(folder)),
+            *("install", "--no-deps", "--no-index", "-f", str(folder)),
             f"detectron2=={VERSION}",
             advice="Is the environment writable, and its disk not full?",
         )

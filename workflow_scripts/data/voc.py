@@ -68,6 +68,11 @@ def common_folder(folders: Sequence[str | Path]) -> str:
     return common if any(os.path.isabs(folder) for folder in folders) else os.path.relpath(common)
 
 
+def pictures_folder(folder: str | Path) -> str:
+    """Where the pictures of a folder in VOC's layout are."""
+    return os.path.join(folder, "JPEGImages")
+
+
 def year_of(folder: str | Path) -> int:
     """2007 for a folder of that year, whose metric is another, by its name; 2012 for any other."""
     return 2007 if "2007" in os.path.basename(os.path.abspath(folder)) else 2012
@@ -102,7 +107,7 @@ def read(folder: str | Path, split: str) -> list[Image]:
     needs, an image has no size, or a box is empty or not within its image.
     """
     names = read_split(folder, split)
-    pictures = os.path.join(folder, "JPEGImages")
+    pictures = pictures_folder(folder)
     present = set(os.listdir(pictures)) if os.path.isdir(pictures) else set()
     missing = [name for name in names if f"{name}.jpg" not in present]
     if missing:

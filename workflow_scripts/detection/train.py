@@ -113,11 +113,11 @@ def _train_held(
     deadline = job_deadline(arguments.runtime, arguments.margin) if processes.first else None
 
     def leave(seconds: float) -> bool:
-        if lock is not None and lock.taken_over:
+        wanted = lock is not None and lock.wanted
+        if lock is not None and wanted and lock.taken_over:
             raise Superseded(
                 f"{recipe.name} {segment.name}: taken over by another job, for this one was silent"
             )
-        wanted = lock is not None and lock.wanted
         late = deadline is not None and deadline.near(2 * (seconds + progress.save_seconds))
         return agreed(wanted or late, processes)
 

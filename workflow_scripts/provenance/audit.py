@@ -110,9 +110,8 @@ def _sources(path: Path, row: int) -> list[str]:
         found = list(csv.DictReader(file))
     if not 2 <= row <= len(found) + 1:
         raise UserError(f"{path}:{row}: expected a row from 2 to {len(found) + 1}")
-    named = found[row - 2].get(
-        "from", found[row - 2].get("source")
-    )  # of counts, `source` says how they were made
+    numbers = found[row - 2]
+    named = numbers.get("from", numbers.get("source"))  # the `source` of counts says how they were made
     if named is None:
         raise UserError(f"{path}: its rows name no source of their own; audit the file, without a row")
     sources = [source for source in named.split("; ") if source]

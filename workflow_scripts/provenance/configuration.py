@@ -32,7 +32,9 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
     values: Mapping[str, Any] = {}
     for file in [Path("config.yaml"), *arguments.configfile]:
         if not file.is_file():
-            raise UserError(f"{file}: no such file; name the study's configuration with --configfile")
+            raise UserError(
+                f"{file}: no such file; run it in the folder that the workflow ran in, with its --configfile"
+            )
         values = overlaid(values, yaml.safe_load(file.read_text()) or {})
     for change in arguments.config:
         key, _, value = change.partition("=")

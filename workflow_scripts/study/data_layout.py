@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from workflow_scripts.data.voc import common_folder
+from workflow_scripts.data.voc import common_folder, pictures_folder
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.config import (
     ClassificationDataset,
@@ -86,7 +86,7 @@ class DataLayout:
         train_set, _, split = images.rpartition("-")
         if train_set != "voc":
             return [self.image_folder(images)]
-        return list(dict.fromkeys(f"{part.folder}/JPEGImages" for part in self.voc_parts(split)))
+        return list(dict.fromkeys(pictures_folder(part.folder) for part in self.voc_parts(split)))
 
     def image_hashes(self, train_set: str, split: str) -> str:
         """The hashes of a split's images; keypoints are annotated on COCO's."""

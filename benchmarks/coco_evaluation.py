@@ -23,7 +23,7 @@ from pycocotools import mask as masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from workflow_scripts.detection import coco_metrics
+from workflow_scripts.evaluation import coco_metrics
 
 IMAGES = 1000
 OBJECTS_PER_IMAGE = 7

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-import workflow_scripts.detection  # noqa: F401 - makes detectron2 importable
+import workflow_scripts.models  # noqa: F401 - makes detectron2 importable
 
 # isort: split
 from detectron2.data import DatasetMapper, MetadataCatalog, build_detection_train_loader
@@ -29,15 +29,15 @@ from detectron2.utils.events import EventStorage
 
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
-from workflow_scripts.detection.draws import DrawsPerImage
-from workflow_scripts.detection.examples import detection_examples
-from workflow_scripts.detection.loop import Loop
-from workflow_scripts.detection.models import build, build_optimizer
-from workflow_scripts.detection.processes import Processes, SampleCounts
-from workflow_scripts.detection.training import training_batches
-from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.scales import TrainingNumbers
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.models.build import build, build_optimizer
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.configuration.scales import TrainingNumbers
+from workflow_scripts.training.draws import DrawsPerImage
+from workflow_scripts.training.examples import detection_examples
+from workflow_scripts.training.loop import Loop
+from workflow_scripts.training.processes import Processes, SampleCounts
+from workflow_scripts.training.segment import training_batches
 
 CHUNK = 5
 RATE = 0.001

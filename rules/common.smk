@@ -9,11 +9,11 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.decision import decide
-from workflow_scripts.study.layout import Layout
+from workflow_scripts.jobs.decision import decide
+from workflow_scripts.jobs.sheet import Sheet, write_sheet
+from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.settings import job_settings
-from workflow_scripts.study.plan import as_text, plan
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.summary import sharing, summary
 
 # Jobs find the package from whichever folder the workflow runs in.
@@ -79,22 +79,39 @@ def as_json(value, indent=None):
     return value.model_dump_json(exclude_defaults=True, indent=indent)
 
 
-def record_of(rule_name):
-    """A params function: what a job's record must tell, for the command that runs the job and writes it."""
+def job(rule_name, *given, optional=(), untracked=None, **options):
+    """A params function: the file that tells a job its options, and its record all that counts.
 
-    def words(wildcards, input, output):
-        settings = json.dumps(job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)), sort_keys=True)
-        told = ["--rule", rule_name, "--settings", settings, "--inputs", *input, "--outputs", *output]
-        return shlex.join([*map(str, told), "--"])
+    `given` are options of the name and value of an output, an input or a wildcard, likewise `optional`, where a job has
+    it; `options` are values or functions of the wildcards. The file's name changes with its content, and then the job
+    runs again, but for what is `untracked`.
+    """
 
-    return words
+    def sheet(wildcards, input, output):
+        named = {**wildcards, **as_plain(input), "output": str(output), **as_plain(output)}
+        found = Sheet(
+            rule_name,
+            job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)),
+            list(map(str, input)),
+            list(map(str, output)),
+            {name: named[name] for name in given}
+            | {name: named.get(name) for name in optional}
+            | {name: value(wildcards) if callable(value) else value for name, value in options.items()},
+            untracked=untracked or {},
+        )
+        # Only where jobs will run: not for a dry run, nor for a question about the workflow.
+        if workflow.executor_plugin and not workflow.dryrun:
+            write_sheet(LAYOUT.sheets, found)
+        return f"{LAYOUT.sheets}/{found.name}"
+
+    return sheet
 
 
-def options(*names):
-    """A params function: command-line options for those of the named inputs that a job has."""
-    return lambda wildcards, input: " ".join(
-        f"--{name} {shlex.quote(str(input[name]))}" for name in names if input.get(name)
-    )
+def as_plain(files):
+    """Named inputs or outputs as text, or lists of text."""
+    return {
+        name: str(value) if isinstance(value, str) else list(map(str, value)) for name, value in files.items()
+    }
 
 
 def chosen(search):
@@ -108,12 +125,9 @@ def table_module(experiment):
     return experiment.partition("_")[0]
 
 
-def test_aug(testing):
-    """Options of an evaluation at several scales; none at a single one."""
-    if testing == "single_scale":
-        return ""
-    sides = " ".join(map(str, SCALE.test_aug.image_sides))
-    return f"--test-aug-sides {sides} --test-aug-longest {SCALE.test_aug.longest_side}"
+def at_several_scales(value):
+    """An option of the evaluations that test augmentation makes; others lack it."""
+    return lambda wildcards: value if wildcards.testing == "test_aug" else None
 
 
 def versions(testing):
@@ -122,11 +136,11 @@ def versions(testing):
 
 
 def voc_folder(recipe):
-    """Options that evaluate as VOC does, from its own folder; none for COCO."""
+    """VOC's own folder and split to evaluate from, as VOC does; none for COCO."""
     if STUDY.recipes[recipe].train_set != "voc":
-        return ""
+        return []
     (part,) = LAYOUT.voc_parts("val")
-    return f"--voc {shlex.quote(part.folder)} {shlex.quote(part.split)}"
+    return [part.folder, part.split]
 
 
 def wanted(experiment):
@@ -156,10 +170,10 @@ def machines(resources):
     return {"nodes": resources.nodes, "tasks": resources.nodes, "tasks_per_gpu": 0, "mpi": "srun", **gpus}
 
 
-def job_options(attempt):
-    """How a training job loads and saves, which changes none of its results: of no account to what runs again."""
-    numbers = SCALE.training
-    return f"--workers {numbers.workers} --save-period {numbers.save_period} --margin {numbers.margin} --attempt {attempt}"
+def how_trained():
+    """How a training job loads, saves and shares out its work, which changes none of its results."""
+    numbers = SCALE.training.model_dump(include={"workers", "save_period", "margin", "processes"})
+    return numbers | {"nodes": TRAIN.nodes}
 
 
 def folder(output):

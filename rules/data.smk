@@ -20,13 +20,12 @@ rule world:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("world"),
-        world=json.dumps(SCALE.world, sort_keys=True),
+        job=job("world", settings=SCALE.world),
         folder=lambda wildcards, output: folder(output.manifest),
     message:
         "Drawing the miniature world"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.world --settings {params.world:q} --output {params.folder:q}"
+        "python -m workflow_scripts.data.world --job {params.job:q} --output {params.folder:q}"
         " --manifest {output.manifest:q} --processes {threads} > {log:q} 2>&1"
 
 
@@ -44,14 +43,15 @@ rule images:
         mem_mb=LIGHT.mem_mb,
         runtime=EVALUATE.runtime,
     params:
-        record=record_of("images"),
-        folder=lambda wildcards: LAYOUT.image_folder(wildcards.images),
-        parts=lambda wildcards: LAYOUT.image_parts(wildcards.images),
+        job=job(
+            "images",
+            folder=lambda wildcards: LAYOUT.image_folder(wildcards.images),
+            parts=lambda wildcards: LAYOUT.image_parts(wildcards.images),
+        ),
     message:
         "Hashing the images of {wildcards.images}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.image_hashes --folder {params.folder:q} --threads {threads}"
-        " --parts {params.parts:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.image_hashes --job {params.job:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule manifest:
@@ -67,13 +67,14 @@ rule manifest:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("manifest"),
-        images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
+        job=job(
+            "manifest",
+            images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
+        ),
     message:
         "Identifying {wildcards.train_set} {wildcards.split}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.manifest --annotations {input:q} --images {params.images:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.manifest --annotations {input:q} --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule voc_annotations:
@@ -89,15 +90,16 @@ rule voc_annotations:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("voc_annotations"),
-        folders=lambda wildcards: [part.folder for part in LAYOUT.voc_parts(wildcards.split)],
-        splits=lambda wildcards: [part.split for part in LAYOUT.voc_parts(wildcards.split)],
-        classes=options("classes"),
+        job=job(
+            "voc_annotations",
+            optional=["classes"],
+            folders=lambda wildcards: [part.folder for part in LAYOUT.voc_parts(wildcards.split)],
+            splits=lambda wildcards: [part.split for part in LAYOUT.voc_parts(wildcards.split)],
+        ),
     message:
         "Reading VOC {wildcards.split}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.voc --folders {params.folders:q} --splits {params.splits:q}"
-        " {params.classes} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.voc --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule subsets:
@@ -115,13 +117,10 @@ rule subsets:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("subsets"),
-        subsets=LAYOUT.subset_sizes(),
-        seed=STUDY.config.subset_seed,
+        job=job("subsets", "within", subsets=LAYOUT.subset_sizes(), seed=STUDY.config.subset_seed),
         folder=lambda wildcards, output: folder(output.manifests[0]),
-        within=options("within"),
     message:
         "Drawing nested subsets of COCO train"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.data.subsets --annotations {input.annotations:q} {params.within}"
-        " --subsets {params.subsets:q} --seed {params.seed} --output-dir {params.folder:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.subsets --annotations {input.annotations:q} --job {params.job:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"

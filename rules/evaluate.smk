@@ -6,7 +6,9 @@ rule detect:
         unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         checkpoints=f"{LAYOUT.segment}/checkpoints",
-        code=code("detection", "detect", "examples", "models", "config", "backbones", "vgg"),
+        code=code("evaluation", "detect")
+        + code("training", "examples")
+        + code("models", "build", "config", "backbones", "vgg"),
     output:
         stored("detections", f"{LAYOUT.evaluation}/detections.json"),
     log:
@@ -21,16 +23,20 @@ rule detect:
         mem_mb=EVALUATE.mem_mb,
         runtime=lambda wildcards: EVALUATE.runtime * versions(wildcards.testing),
     params:
-        record=record_of("detect"),
-        weights=lambda wildcards, input: f"{input.checkpoints}/{wildcards.iteration}.safetensors",
-        images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
-        test_aug=lambda wildcards: test_aug(wildcards.testing),
+        job=job(
+            "detect",
+            *("recipe", "annotations", "output"),
+            weights=lambda wildcards: f"{LAYOUT.segment}/checkpoints/{{iteration}}.safetensors".format(
+                **wildcards
+            ),
+            images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
+            test_aug_sides=at_several_scales(list(SCALE.test_aug.image_sides)),
+            test_aug_longest=at_several_scales(SCALE.test_aug.longest_side),
+        ),
     message:
         "Detecting with {wildcards.recipe} after {wildcards.iteration} iterations"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.detect --recipe {input.recipe:q} --weights {params.weights:q}"
-        " --annotations {input.annotations:q} --images {params.images:q} {params.test_aug}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.evaluation.detect --job {params.job:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -38,7 +44,7 @@ rule evaluate:
         unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         detections=f"{LAYOUT.evaluation}/detections.json",
-        code=code("detection", "evaluate", "coco_metrics", "bootstrap", "voc_metrics")
+        code=code("evaluation", "evaluate", "coco_metrics", "bootstrap", "voc_metrics")
         + code("data", "coco", "voc"),
     output:
         metrics=f"{LAYOUT.evaluation}/metrics.json",
@@ -51,15 +57,15 @@ rule evaluate:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("evaluate"),
-        stage=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].stage,
-        replicates=SCALE.evaluation.replicates,
-        voc=lambda wildcards: voc_folder(wildcards.recipe),
+        job=job(
+            "evaluate",
+            *("recipe", "segment", "iteration", "testing"),
+            *("detections", "annotations", "metrics", "replicates"),
+            stage=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].stage,
+            voc=lambda wildcards: voc_folder(wildcards.recipe),
+            replicate_count=SCALE.evaluation.replicates,
+        ),
     message:
         "Evaluating {wildcards.recipe} after {wildcards.iteration} iterations"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.evaluate --recipe {input.recipe:q} --segment {wildcards.segment}"
-        " --stage {params.stage} --iteration {wildcards.iteration} --testing {wildcards.testing}"
-        " --detections {input.detections:q} --annotations {input.annotations:q} {params.voc}"
-        " --replicate-count {params.replicates} --replicates {output.replicates:q}"
-        " --output {output.metrics:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.evaluation.evaluate --job {params.job:q} > {log:q} 2>&1"

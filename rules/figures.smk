@@ -32,13 +32,10 @@ rule figure:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("figure"),
-        style=json.dumps(STUDY.config.figures, sort_keys=True),
-        scale=SCALE.name,
+        job=job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
     message:
         "Drawing {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.figures.{params.module} --table {input.table:q}"
-        " --published {input.published:q} --style {params.style:q} --scale {params.scale}"
-        " --png {output.png:q} --pdf {output.pdf:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.figures.{params.module} --table {input.table:q}"
+        " --job {params.job:q} --png {output.png:q} --pdf {output.pdf:q} > {log:q} 2>&1"

@@ -18,13 +18,18 @@ rule trained_backbone:
         runtime=EVALUATE.runtime,
         gpu=EVALUATE.gpu,
     params:
-        record=record_of("trained_backbone"),
-        val=lambda wildcards: LAYOUT.classification().val,
+        job=job(
+            "trained_backbone",
+            "recipe",
+            "state",
+            "backbone",
+            "summary",
+            val=lambda wildcards: LAYOUT.classification().val,
+        ),
     message:
         "Taking the backbone of the {wildcards.model} classifier"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.pretrained trained --recipe {input.recipe:q} --state {input.state:q}"
-        " --val {params.val:q} --backbone {output.backbone:q} --summary {output.summary:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.training.backbone --job {params.job:q} > {log:q} 2>&1"
 
 
 rule fetched_backbone:
@@ -39,10 +44,12 @@ rule fetched_backbone:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("fetched_backbone"),
-        weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump_json(),
+        job=job(
+            "fetched_backbone",
+            weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump(),
+        ),
     message:
         "Fetching published weights of {wildcards.model}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.pretrained fetched --weights {params.weights:q}"
+        "python -m workflow_scripts.models.published --job {params.job:q}"
         " --backbone {output.backbone:q} --summary {output.summary:q} > {log:q} 2>&1"

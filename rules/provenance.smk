@@ -12,11 +12,11 @@ rule audit:
         runtime=EVALUATE.runtime,
     params:
         root=LAYOUT.root,
-        study=json.dumps(config),
+        job=job("audit", study=config),
     message:
         "Auditing {params.root}"
     shell:
-        "python -m workflow_scripts.provenance.audit {params.root:q} --study {params.study:q} | tee {log:q}"
+        "python -m workflow_scripts.provenance.audit {params.root:q} --job {params.job:q} | tee {log:q}"
 
 
 # All that a study found but for weights, images and detections, in one small archive.
@@ -33,14 +33,12 @@ rule bundle:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("bundle"),
+        job=job("bundle", study=config),
         root=lambda wildcards, input: folder(input[0]),
-        study=json.dumps(config),
     message:
         "Bundling {params.root}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.provenance.bundle make"
-        " {params.root:q} --study {params.study:q}"
+        "python -m workflow_scripts.provenance.bundle make {params.root:q} --job {params.job:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 

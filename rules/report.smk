@@ -13,12 +13,11 @@ rule study:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("study"),
-        summary=json.dumps(summary(STUDY)),
+        job=job("study", text=json.dumps(summary(STUDY))),
     message:
         "Summing up the study"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.study.write --text {params.summary:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.jobs.write --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule verdicts:
@@ -37,14 +36,11 @@ rule verdicts:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("verdicts"),
-        scale=SCALE.name,
-        training=options("training"),
+        job=job("verdicts", "tables", "training", "replicates", scale=SCALE.name),
     message:
         "Judging the paper's conclusions"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.report.verdicts --scale {params.scale} --tables {input.tables:q}"
-        " {params.training} --replicates {input.replicates:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.report.verdicts --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -56,7 +52,7 @@ rule report:
         searches=LAYOUT.asked_searches(),
         sources=LAYOUT.asked_tables(),
         recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
-        data=lambda wildcards: LAYOUT.asked_manifests(chosen),
+        manifests=lambda wildcards: LAYOUT.asked_manifests(chosen),
         pretrainings=lambda wildcards: LAYOUT.asked_pretrainings(chosen),
         template=here("reports/report.html.j2"),
         captions=here("reports/captions.yaml"),
@@ -72,12 +68,12 @@ rule report:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("report"),
+        job=job(
+            "report",
+            *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
+            *("manifests", "pretrainings", "template", "captions"),
+        ),
     message:
         "Writing the report"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.report.build --study {input.study:q} --verdicts {input.verdicts:q}"
-        " --figures {input.figures:q} --tables {input.tables:q} --searches {input.searches:q}"
-        " --sources {input.sources:q} --recipes {input.recipes:q}"
-        " --manifests {input.data:q} {input.pretrainings:q} --template {input.template:q}"
-        " --captions {input.captions:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.report.build --job {params.job:q} --output {output:q} > {log:q} 2>&1"

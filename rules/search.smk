@@ -16,10 +16,8 @@ checkpoint search:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("search"),
-        search=lambda wildcards: json.dumps(STUDY.searches[wildcards.search].description()),
+        job=job("search", "tables", search=lambda wildcards: STUDY.searches[wildcards.search].description()),
     message:
         "Choosing hyper-parameters: {wildcards.search}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.search --search {params.search:q} --tables {input.tables:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.search --job {params.job:q} --output {output:q} > {log:q} 2>&1"

@@ -20,12 +20,11 @@ rule run_evaluations:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("run_evaluations"),
+        job=job("run_evaluations", "recipe", "schedule", "metrics", "output"),
     message:
         "Gathering evaluations along {wildcards.recipe}, {wildcards.schedule}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.runs evaluations --recipe {input.recipe:q}"
-        " --schedule {wildcards.schedule} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.runs evaluations --job {params.job:q} > {log:q} 2>&1"
 
 
 rule run_training:
@@ -40,12 +39,11 @@ rule run_training:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("run_training"),
+        job=job("run_training", "recipe", "schedule", "metrics", "output"),
     message:
         "Gathering the training of {wildcards.recipe}, {wildcards.schedule}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.runs training --recipe {input.recipe:q}"
-        " --schedule {wildcards.schedule} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.runs training --job {params.job:q} > {log:q} 2>&1"
 
 
 rule concatenate:
@@ -63,13 +61,15 @@ rule concatenate:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("concatenate"),
-        labels=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
+        job=job(
+            "concatenate",
+            "tables",
+            settings=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
+        ),
     message:
         "Gathering the runs of {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.concatenate --tables {input.tables:q}"
-        " --settings {params.labels:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.concatenate --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule counts:
@@ -85,13 +85,11 @@ rule counts:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("counts"),
-        pretraining=options("pretraining"),
+        job=job("counts", "training", "pretraining", "published"),
     message:
         "Counting what was seen in all of training"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.counts --training {input.training:q} {params.pretraining}"
-        " --published {input.published:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.counts --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule table:
@@ -115,12 +113,10 @@ rule table:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        record=record_of("table"),
-        scale=SCALE.name,
+        job=job("table", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.tables.{params.module} --table {input.table:q}"
-        " --published {input.published:q} --scale {params.scale} --csv {output.csv:q}"
-        " --markdown {output.markdown:q} --latex {output.latex:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.tables.{params.module} --table {input.table:q} --csv {output.csv:q}"
+        " --job {params.job:q} > {log:q} 2>&1"

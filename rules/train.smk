@@ -13,12 +13,11 @@ rule recipe:
     conda:
         "../envs/environment.yaml"
     params:
-        record=record_of("recipe"),
-        recipe=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1),
+        job=job("recipe", text=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1)),
     message:
         "Writing recipe {wildcards.recipe}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.study.write --text {params.recipe:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.jobs.write --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:
@@ -40,20 +39,20 @@ rule train:
         **machines(TRAIN),
         mem_mb=TRAIN.mem_mb,
         runtime=TRAIN.runtime,
-        processes=SCALE.training.processes,
-        job=lambda wildcards, attempt: job_options(attempt),
+        attempt=lambda wildcards, attempt: attempt,
     params:
-        record=record_of("train"),
-        segment=lambda wildcards: as_json(STUDY.segments[wildcards.recipe, wildcards.segment]),
-        images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
-        start=options("annotations", "parent", "backbone"),
-        progress=f"{LAYOUT.segment}.progress",
-        log_period=SCALE.training.log_period,
+        job=job(
+            "train",
+            *("recipe", "state", "metrics", "checkpoints"),
+            optional=["annotations", "parent", "backbone"],
+            segment=lambda wildcards: as_json(STUDY.segments[wildcards.recipe, wildcards.segment]),
+            images=lambda wildcards: LAYOUT.training_images(wildcards.recipe),
+            log_period=SCALE.training.log_period,
+            progress=lambda wildcards: f"{LAYOUT.segment}.progress".format(**wildcards),
+            untracked=how_trained(),
+        ),
     message:
         "Training {wildcards.recipe}, {wildcards.segment}"
     shell:
-        "python -m workflow_scripts.provenance.job {params.record} workflow_scripts.detection.train --recipe {input.recipe:q} --segment {params.segment:q}"
-        " --images {params.images:q} {params.start} --log-period {params.log_period}"
-        " --processes {resources.processes} --nodes {resources.nodes} --runtime {resources.runtime} {resources.job}"
-        " --progress {params.progress:q} --state {output.state:q} --metrics {output.metrics:q}"
-        " --checkpoints {output.checkpoints:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.training.train --job {params.job:q} --runtime {resources.runtime}"
+        " --attempt {resources.attempt} > {log:q} 2>&1"

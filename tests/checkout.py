@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.study.layout import Layout
-from workflow_scripts.study.segments import Run, Segment, shared_segments
-from workflow_scripts.study.study import Chosen, Study, compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.segments import Run, Segment, shared_segments
+from workflow_scripts.study.compiled.study import Chosen, Study
+from workflow_scripts.study.layout.results import Layout
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "slurm", "envs")

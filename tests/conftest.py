@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-import workflow_scripts.detection  # noqa: F401 - makes detectron2 importable in every test module
+import workflow_scripts.models  # noqa: F401 - makes detectron2 importable in every test module
 
 
 @pytest.fixture

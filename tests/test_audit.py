@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout
+from workflow_scripts.jobs.record import ENDING, read_record
 from workflow_scripts.provenance import audit, environment
-from workflow_scripts.provenance.record import ENDING, read_record
 
 CONFIG = {"scale": "smoke", "experiments": ["fig7_left"], "seeds": [0]}
 pytestmark = pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_file_that_no_job_wrote_is_named(found: Audit) -> None:
 
 def test_a_forged_record_contradicts_its_neighbours(found: Audit) -> None:
     """Someone alters metrics and makes their record tell of it: what was read from them tells otherwise."""
-    from workflow_scripts.provenance.record import described, write_record
+    from workflow_scripts.jobs.record import described, write_record
 
     path = one(ARTEFACTS["metrics"])
     file = Path(f"{path}{ENDING}")
@@ -170,8 +170,8 @@ def test_a_forged_record_contradicts_its_neighbours(found: Audit) -> None:
 
 
 def test_changed_code_is_named(checkout: Checkout, found: Audit) -> None:
-    with checkout.edited("workflow_scripts/detection/training.py"):
-        assert found() == {("code", "workflow_scripts/detection/training.py")}
+    with checkout.edited("workflow_scripts/training/segment.py"):
+        assert found() == {("code", "workflow_scripts/training/segment.py")}
     with checkout.edited("reports/captions.yaml"):
         assert found() == {("code", "reports/captions.yaml")}
 
@@ -194,7 +194,7 @@ def test_a_changed_configuration_is_named(found: Audit, tmp_path: Path, change: 
 
 
 def test_a_raised_recipe_version_is_named(found: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from workflow_scripts.study.recipes import Recipe
+    from workflow_scripts.study.compiled.recipes import Recipe
 
     dump = Recipe.model_dump
     monkeypatch.setattr(Recipe, "model_dump", lambda self, **options: dump(self, **options) | {"version": 2})
@@ -203,7 +203,7 @@ def test_a_raised_recipe_version_is_named(found: Audit, monkeypatch: pytest.Monk
 
 
 def test_a_mixed_study_is_named(found: Audit) -> None:
-    from workflow_scripts.provenance.record import write_record
+    from workflow_scripts.jobs.record import write_record
 
     file = Path(f"{one(ARTEFACTS['detections'])}{ENDING}")
     kept = file.read_bytes()

@@ -12,9 +12,9 @@ from test_coco_metrics import draw_detections, draw_truths, evaluate_with_pycoco
 from test_segments import scale_named
 
 from workflow_scripts.data import voc
-from workflow_scripts.detection import bootstrap, coco_metrics, evaluate, voc_metrics
-from workflow_scripts.detection.coco_metrics import IouType
-from workflow_scripts.study.recipes import MODELS, Detector, Training, detection_recipe
+from workflow_scripts.evaluation import bootstrap, coco_metrics, evaluate, voc_metrics
+from workflow_scripts.evaluation.coco_metrics import IouType
+from workflow_scripts.study.compiled.recipes import MODELS, Detector, Training, detection_recipe
 
 IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm", "keypoints")
 
@@ -196,7 +196,7 @@ def run(
     for name in ("recipe", "detections", "annotations"):
         line += [f"--{name}", str(folder / f"{name}.json")]
     outputs = folder / "metrics.json", folder / "replicates.csv"
-    line += ["--output", str(outputs[0]), "--replicates", str(outputs[1])]
+    line += ["--metrics", str(outputs[0]), "--replicates", str(outputs[1])]
     monkeypatch.setattr(sys, "argv", line)
     evaluate.main()
     return json.loads(outputs[0].read_text()), outputs[1].read_text().splitlines()

@@ -18,9 +18,9 @@ import yaml
 
 from tests.checkout import ROOT, Checkout
 from workflow_scripts.errors import UserError
+from workflow_scripts.jobs.record import ENDING, Record, read_record, write_record
 from workflow_scripts.provenance import archive, bundle, redraw
 from workflow_scripts.provenance.archive import LIST, Contents, pack, read
-from workflow_scripts.provenance.record import ENDING, Record, read_record, write_record
 from workflow_scripts.provenance.results import Results
 
 pytestmark = pytest.mark.slow

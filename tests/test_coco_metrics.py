@@ -14,9 +14,9 @@ from pycocotools import mask as masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from workflow_scripts.detection import coco_metrics
-from workflow_scripts.detection.coco_metrics import METRICS, IouType
 from workflow_scripts.errors import UserError
+from workflow_scripts.evaluation import coco_metrics
+from workflow_scripts.evaluation.coco_metrics import METRICS, IouType
 
 HEIGHT, WIDTH = 200, 240
 IMAGES, BARE_IMAGES = 12, 3

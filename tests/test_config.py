@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.study import config as config_module
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.configuration import config as config_module
 
 ROOT = Path(__file__).parents[1]
 GOOD = {"scale": "smoke", "experiments": ["fig1", "fig2", "table1", "table2"]}

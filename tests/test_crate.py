@@ -16,8 +16,7 @@ from rocrate_validator import services
 from rocrate_validator.models import Severity, ValidationSettings
 
 from workflow_scripts.files import sha256
-from workflow_scripts.provenance import crate
-from workflow_scripts.provenance.record import (
+from workflow_scripts.jobs.record import (
     Attempt,
     Code,
     Record,
@@ -25,6 +24,7 @@ from workflow_scripts.provenance.record import (
     record_path,
     write_record,
 )
+from workflow_scripts.provenance import crate
 from workflow_scripts.provenance.results import METADATA, Results
 
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
@@ -40,7 +40,7 @@ RUN_TERMS = (
 PROFILES = ("workflow-run-crate-0.5", "provenance-run-crate-0.5")
 ROOT = Path("results/smoke")
 STATE = ROOT / "training/r/0-2/state.safetensors"
-CODE = "workflow_scripts/detection/train.py"
+CODE = "workflow_scripts/training/train.py"
 ANNOTATIONS = Path("datasets/instances_val.json")
 
 
@@ -94,17 +94,15 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("datasets").mkdir()
     ANNOTATIONS.write_text("{}")
-    Path("workflow_scripts/detection").mkdir(parents=True)
+    Path("workflow_scripts/training").mkdir(parents=True)
     Path(CODE).write_bytes((crate.REPOSITORY / CODE).read_bytes())
     settings = {"summary": {"scale": "smoke", "experiments": [{"name": "fig1"}], "schedules": {}}}
-    job("study", "workflow_scripts.study.write", [], {ROOT / "study.json": "{}"}, settings=settings)
+    job("study", "workflow_scripts.jobs.write", [], {ROOT / "study.json": "{}"}, settings=settings)
     manifest, metrics = ROOT / "data/coco-val.json", STATE.with_name("metrics.jsonl")
     job("manifest", "workflow_scripts.data.manifest", [ANNOTATIONS], {manifest: "{}"})
-    job(
-        "train", "workflow_scripts.detection.train", [manifest, CODE], {STATE: "0" * 1_000_001, metrics: "{}"}
-    )
+    job("train", "workflow_scripts.training.train", [manifest, CODE], {STATE: "0" * 1_000_001, metrics: "{}"})
     found = ROOT / "evaluation/r/0-2/2/detections.json"
-    job("detect", "workflow_scripts.detection.detect", [STATE, ANNOTATIONS], {found: "[]"})
+    job("detect", "workflow_scripts.evaluation.detect", [STATE, ANNOTATIONS], {found: "[]"})
     table, figure = ROOT / "tables/fig1.csv", ROOT / "figures/fig 1.png"
     job("concatenate", "workflow_scripts.tables.concatenate", [found], {table: "a\n"})
     job(
@@ -231,7 +229,7 @@ def test_missing_and_altered_files_are_named(export: Export, capsys: pytest.Capt
 
 def test_code_that_is_no_longer_so_is_told_apart(export: Export) -> None:
     Path(CODE).write_text("earlier\n")
-    job("train", "workflow_scripts.detection.train", [CODE], {ROOT / "training/s/state.safetensors": "0"})
+    job("train", "workflow_scripts.training.train", [CODE], {ROOT / "training/s/state.safetensors": "0"})
     entities = export()
     assert entities[CODE]["sha256"] == sha256(crate.REPOSITORY / CODE)
     assert entities[f"#{CODE}"]["sha256"] == sha256(CODE)

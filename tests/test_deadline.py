@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.detection.deadline import Deadline, job_deadline
+from workflow_scripts.training.deadline import Deadline, job_deadline
 
 
 def test_a_job_without_a_scheduler_has_no_end() -> None:

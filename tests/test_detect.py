@@ -13,13 +13,13 @@ from pycocotools.cocoeval import COCOeval
 from safetensors.torch import save_file
 
 from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
-from workflow_scripts.detection.coco_metrics import evaluate
-from workflow_scripts.detection.detect import detect, same_size_batches
-from workflow_scripts.detection.examples import coco_records
-from workflow_scripts.detection.models import build
-from workflow_scripts.detection.state import load_tensors
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.reading import read_recipe
+from workflow_scripts.evaluation.coco_metrics import evaluate
+from workflow_scripts.evaluation.detect import detect, same_size_batches
+from workflow_scripts.models.build import build
+from workflow_scripts.models.tensors import load_tensors
+from workflow_scripts.study.compiled.reading import read_recipe
+from workflow_scripts.training.examples import coco_records
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout
-from workflow_scripts.detection.state import read_metadata
+from workflow_scripts.models.tensors import read_metadata
 
 SAME = (
     "tables/*",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from workflow_scripts.detection.devices import evaluation_device
+from workflow_scripts.models.devices import evaluation_device
 
 
 def test_each_evaluation_claims_a_gpu_and_one_too_many_takes_that_with_the_most_free_memory(

@@ -21,10 +21,15 @@ from tests.training import (
     tiny_world,
     training_command,
 )
-from workflow_scripts.detection.examples import Examples, detection_examples
-from workflow_scripts.detection.processes import Processes
-from workflow_scripts.detection.progress import Progress
-from workflow_scripts.detection.state import (
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.segments import Segment
+from workflow_scripts.study.configuration.scales import TrainingNumbers
+from workflow_scripts.training.examples import Examples, detection_examples
+from workflow_scripts.training.processes import Processes
+from workflow_scripts.training.progress import Progress
+from workflow_scripts.training.segment import train_segment
+from workflow_scripts.training.state import (
     State,
     load_state,
     load_tensors,
@@ -32,12 +37,7 @@ from workflow_scripts.detection.state import (
     save_tensors,
     tensors_digest,
 )
-from workflow_scripts.detection.train import main
-from workflow_scripts.detection.training import train_segment
-from workflow_scripts.errors import UserError
-from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.scales import TrainingNumbers
-from workflow_scripts.study.segments import Segment
+from workflow_scripts.training.train import main
 
 ALONE = Processes(rank=0, count=1, device="cpu")
 NUMBERS = TrainingNumbers(log_period=2, save_period=4, workers=0)
@@ -116,7 +116,7 @@ def test_saving_logging_and_loading_do_not_change_the_weights(recipe, examples, 
 
 
 def test_classification_continues_bit_for_bit(world, tmp_path):
-    from workflow_scripts.detection.examples import classification_examples
+    from workflow_scripts.training.examples import classification_examples
 
     recipe = tiny_recipe("classification")
     pictures = classification_examples(recipe, world.folder / "classification/train")

@@ -24,11 +24,11 @@ from tests.training import (
     tiny_world,
     training_command,
 )
-from workflow_scripts.detection.loop import NonFiniteLoss
-from workflow_scripts.detection.state import State
-from workflow_scripts.detection.training import _check_finite
 from workflow_scripts.errors import INTERRUPTED, MISTAKE
-from workflow_scripts.provenance.record import ENDING
+from workflow_scripts.jobs.record import ENDING
+from workflow_scripts.training.loop import NonFiniteLoss
+from workflow_scripts.training.segment import _check_finite
+from workflow_scripts.training.state import State
 
 OPTIONS = ("--log-period", "2", "--save-period", "4")
 PART = segment(0, 40, (32, 36), evaluations=(20, 40))
@@ -151,7 +151,7 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
         "--outputs",
         *outputs,
     ]
-    recorded = [sys.executable, "-m", "workflow_scripts.provenance.job", *told, "--", *part[2:]]
+    recorded = [sys.executable, "-m", "workflow_scripts.jobs.job", *told, "--", *part[2:]]
     assert run(recorded).returncode == 0
     written = (tmp_path / "state.safetensors").stat().st_ino
     record = tmp_path / f"metrics.jsonl{ENDING}"

@@ -10,11 +10,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.training import TinyWorld, metrics, run, segment, tiny_recipe, tiny_world, training_command
-from workflow_scripts.detection.coco_metrics import evaluate
-from workflow_scripts.detection.detect import detect
-from workflow_scripts.detection.examples import detection_examples
-from workflow_scripts.detection.state import load_state
-from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.evaluation.coco_metrics import evaluate
+from workflow_scripts.evaluation.detect import detect
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.training.examples import detection_examples
+from workflow_scripts.training.state import load_state
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.summary import notes, sharing
 
 

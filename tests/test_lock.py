@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.detection import lock
-from workflow_scripts.detection.lock import Superseded, held
 from workflow_scripts.errors import UserError
+from workflow_scripts.training import lock
+from workflow_scripts.training.lock import Superseded, held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from workflow_scripts.detection.lock import held
+from workflow_scripts.training.lock import held
 with held(Path(sys.argv[1])) as own:
     print("held", flush=True)
     while not own.wanted:

@@ -11,10 +11,10 @@ from detectron2.structures import BitMasks, Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 
 from tests.training import tiny_recipe
-from workflow_scripts.detection.models import backbone_weights, build, load_backbone
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.config import SCALES
-from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.models.build import backbone_weights, build, load_backbone
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.configuration.config import SCALES
 
 PAPER = yaml.safe_load((SCALES / "paper.yaml").read_text())
 RPN = {"loss_rpn_cls", "loss_rpn_loc"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.study.segments import iterations_planned
-from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.segments import iterations_planned
+from workflow_scripts.study.compiled.study import Study
 
 FIVE_SCHEDULES = 480 + 5 * 60
 """2x to 6x of one recipe: the trunk of 6x, and five tails."""

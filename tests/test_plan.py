@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.plan import Cost, as_text, plan
-from workflow_scripts.study.study import compile_study
 
 
 def costs(complete_data: dict[str, Any], *experiments: str, **changes: Any) -> dict[str, Cost]:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -17,15 +18,17 @@ from torch import nn
 from torchvision.models import resnet50, vgg16
 
 from tests.training import REPOSITORY, tiny_recipe
-from workflow_scripts.detection.config import RGB_MEAN, RGB_STD, detectron2_config
-from workflow_scripts.detection.models import build, build_optimizer, load_backbone
-from workflow_scripts.detection.pretrained import bgr_to_rgb, main, read_published, torchvision_names
-from workflow_scripts.detection.state import capture, load_tensors, save_state
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256
-from workflow_scripts.study.config import PublishedWeights
-from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.models import published as fetching
+from workflow_scripts.models.build import build, build_optimizer, load_backbone
+from workflow_scripts.models.config import RGB_MEAN, RGB_STD, detectron2_config
+from workflow_scripts.models.published import bgr_to_rgb, read_published, torchvision_names
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.configuration.config import PublishedWeights
+from workflow_scripts.training import backbone as measuring
+from workflow_scripts.training.state import capture, load_tensors, save_state
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +58,11 @@ def published() -> nn.Module:
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
     """Runs the command in this process; returns the folder of what it wrote."""
 
-    def command(*arguments: object) -> Path:
+    def command(module: ModuleType, *arguments: object) -> Path:
         folder = tmp_path / "out"
         outputs = ("--backbone", folder / "backbone.safetensors", "--summary", folder / "summary.json")
-        monkeypatch.setattr(sys, "argv", ["pretrained", *map(str, (*arguments, *outputs))])
-        main()
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, (*arguments, *outputs))])
+        module.main()
         return folder
 
     return command
@@ -73,7 +76,7 @@ def weights(path: Path, digest: str | None = None) -> str:
 def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, command, name):
     save = torch.save if name.endswith("pth") else save_file
     save(published.state_dict(), tmp_path / name)
-    folder = command("fetched", "--weights", weights(tmp_path / name))
+    folder = command(fetching, "--weights", weights(tmp_path / name))
     assert json.loads((folder / "summary.json").read_text())["kind"] == "fetch"
     assert len(list(folder.iterdir())) == 2
     backbone, _ = load_tensors(folder / "backbone.safetensors")
@@ -187,7 +190,7 @@ def test_bad_weights_are_refused_with_one_message(tmp_path, capsys, command, cas
         torch.save(content, path)
     digest = sha256(path) if content else "0" * 64
     with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*{message}"):
-        command("fetched", "--weights", weights(path, digest))
+        command(fetching, "--weights", weights(path, digest))
     assert "executed" not in capsys.readouterr().out
     assert not list((tmp_path / "out").iterdir())
 
@@ -201,7 +204,7 @@ def test_classifier_is_measured_on_the_classes_it_knows_alone(tmp_path, command)
     for classes in (2, 3):
         model = build(recipe, classes, "cpu")
         save_state(tmp_path / f"{classes}", capture(model, build_optimizer(recipe, model), 0))
-    arguments = ("trained", "--recipe", tmp_path / "recipe.json", "--val", tmp_path / "val", "--state")
+    arguments = (measuring, "--recipe", tmp_path / "recipe.json", "--val", tmp_path / "val", "--state")
     with pytest.raises(UserError, match=r"val: found 2 classes \(folders\), expected the 3"):
         command(*arguments, tmp_path / "3")
     assert not (tmp_path / "out").exists()

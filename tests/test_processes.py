@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from workflow_scripts.detection.draws import DrawsPerImage
-from workflow_scripts.detection.loop import Loop, NonFiniteLoss
-from workflow_scripts.detection.processes import (
+from workflow_scripts.errors import UserError
+from workflow_scripts.training.draws import DrawsPerImage
+from workflow_scripts.training.loop import Loop, NonFiniteLoss
+from workflow_scripts.training.processes import (
     Processes,
     SampleCounts,
     diverge_together,
@@ -21,7 +22,6 @@ from workflow_scripts.detection.processes import (
     training_processes,
     weighted,
 )
-from workflow_scripts.errors import UserError
 
 
 class _DivergesInOneProcess(nn.Module):

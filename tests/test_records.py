@@ -1,17 +1,18 @@
 """The record of a job: what it read and wrote, what ran, and each time it was started."""
 
 import hashlib
-import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.training import REPOSITORY, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.errors import UserError
-from workflow_scripts.provenance.record import ENDING, described, read_record
+from workflow_scripts.jobs.record import ENDING, described, read_record
+from workflow_scripts.jobs.sheet import Sheet, write_sheet
 
 SETTINGS = {"scale": "smoke", "wildcards": {}}
 
@@ -19,17 +20,9 @@ SETTINGS = {"scale": "smoke", "wildcards": {}}
 def job(
     folder: Path, module: str, *words: str, settings: dict = SETTINGS, outputs: tuple[str, ...]
 ) -> list[str]:
-    told = [
-        "--rule",
-        "some",
-        "--settings",
-        json.dumps(settings),
-        "--inputs",
-        str(folder / "input"),
-        "--outputs",
-        *outputs,
-    ]
-    return [sys.executable, "-m", "workflow_scripts.provenance.job", *told, "--", module, *words]
+    sheet = Sheet("some", settings, inputs=[str(folder / "input")], outputs=list(outputs), options={})
+    write_sheet(folder / "jobs", sheet)
+    return [sys.executable, "-m", module, "--job", str(folder / "jobs" / sheet.name), *words]
 
 
 def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
@@ -38,7 +31,7 @@ def run(command: list[str], **options: object) -> subprocess.CompletedProcess[st
 
 def write(folder: Path, text: str = "text") -> list[str]:
     output = str(folder / "output")
-    return job(folder, "workflow_scripts.study.write", "--text", text, "--output", output, outputs=(output,))
+    return job(folder, "workflow_scripts.jobs.write", "--text", text, "--output", output, outputs=(output,))
 
 
 def test_it_tells_what_was_read_and_written_and_by_what(
@@ -51,9 +44,9 @@ def test_it_tells_what_was_read_and_written_and_by_what(
     (read,), (written,) = record.inputs, record.outputs
     assert (read.path, read.sha256) == (str(tmp_path / "input"), hashlib.sha256(b"read").hexdigest())
     assert (written.sha256, written.bytes) == (hashlib.sha256(b"text\n").hexdigest(), 5)
-    assert record.command[2:] == ["workflow_scripts.study.write", "--text", "text", "--output", written.path]
-    assert "workflow_scripts/study/write.py" in record.code.modules
-    assert "workflow_scripts/detection/train.py" not in record.code.modules
+    assert record.command[2:] == ["workflow_scripts.jobs.write", "--text", "text", "--output", written.path]
+    assert "workflow_scripts/jobs/write.py" in record.code.modules
+    assert "workflow_scripts/training/train.py" not in record.code.modules
     assert record.versions["python"] == sys.version.split()[0]
     assert record.versions["detectron2 build"]
     (attempt,) = record.attempts
@@ -74,9 +67,65 @@ def test_a_mistake_keeps_its_message_and_its_code(tmp_path: Path) -> None:
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    ended = run(job(tmp_path, "workflow_scripts.no_such_module", outputs=(str(tmp_path / "output"),)))
-    assert ended.returncode != 0
-    assert "No module named workflow_scripts.no_such_module" in ended.stderr
+    (tmp_path / "output").mkdir()
+    ended = run(write(tmp_path))
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+    assert "IsADirectoryError" in ended.stderr
+    assert read_record(tmp_path / f"output{ENDING}").attempts[0].exit == 1
+
+
+def test_options_come_from_the_sheet_and_the_command_line_counts_more(tmp_path: Path) -> None:
+    outputs = [str(tmp_path / "told"), str(tmp_path / "given")]
+    sheet = Sheet("some", SETTINGS, [], outputs[:1], {"text": "a 'quoted' $text", "output": outputs[0]})
+    write_sheet(tmp_path, sheet)
+    command = [sys.executable, "-m", "workflow_scripts.jobs.write", "--job", str(tmp_path / sheet.name)]
+    assert run(command).returncode == 0
+    assert run([*command, "--output", outputs[1]]).returncode == 0
+    assert [Path(output).read_text() for output in outputs] == ["a 'quoted' $text\n"] * 2
+
+
+def test_a_sheet_is_named_after_all_that_counts() -> None:
+    first = Sheet("some", SETTINGS, ["in"], ["out"], {"text": "a"}, untracked={"workers": 1})
+    assert first.name == msgspec.structs.replace(first, untracked={"workers": 2}).name
+    changes = {"settings": {}, "inputs": [], "outputs": ["other"], "options": {"text": "b"}, "rule": "other"}
+    names = {msgspec.structs.replace(first, **{field: value}).name for field, value in changes.items()}
+    assert len(names | {first.name}) == 1 + len(changes)
+
+
+def test_the_words_of_a_sheet() -> None:
+    options = {
+        "none": None,
+        "nothing": [],
+        "test_aug_sides": [56, 64],
+        "style": {"b": 1, "a": "x y"},
+        "seed": 0,
+    }
+    sheet = Sheet("some", SETTINGS, [], ["out"], options, untracked={"workers": 2})
+    expected = [
+        "--test-aug-sides",
+        "56",
+        "64",
+        "--style",
+        '{"a": "x y", "b": 1}',
+        "--seed",
+        "0",
+        "--workers",
+        "2",
+    ]
+    assert sheet.words() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "cannot be read"), ("{}", "is not what Snakemake writes")]
+)
+def test_a_wrong_sheet_is_one_message(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "sheet.json"
+    if content is not None:
+        path.write_text(content)
+    ended = run([sys.executable, "-m", "workflow_scripts.jobs.write", "--job", str(path)])
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"Error: --job: {path} {message}")
 
 
 def test_attempts_are_counted_until_one_succeeds_or_the_settings_change(tmp_path: Path) -> None:

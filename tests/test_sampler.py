@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.detection.draws import key
-from workflow_scripts.detection.sampler import GlobalBatches, ProcessShare
+from workflow_scripts.models.seeds import key
+from workflow_scripts.training.sampler import GlobalBatches, ProcessShare
 
 WIDE = [number % 3 > 0 for number in range(50)]
 

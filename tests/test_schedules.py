@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from workflow_scripts.study.schedules import (
+from workflow_scripts.study.compiled.schedules import (
     Decay,
     ScheduleUnit,
     Warmup,

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.recipes import HyperParameters
-from workflow_scripts.study.scales import SearchGrid
-from workflow_scripts.study.searches import grid_points
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.recipes import HyperParameters
+from workflow_scripts.study.compiled.searches import grid_points
+from workflow_scripts.study.configuration.scales import SearchGrid
 from workflow_scripts.tables.concatenate import gather
 from workflow_scripts.tables.search import result
 from workflow_scripts.tables.tidy import EVALUATION_COLUMNS, read_evaluations

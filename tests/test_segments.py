@@ -4,17 +4,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from workflow_scripts.study.config import StudyConfig, read_scale
-from workflow_scripts.study.recipes import (
+from workflow_scripts.study.compiled.recipes import (
     MODELS,
     Recipe,
     Training,
     classification_recipe,
     detection_recipe,
 )
-from workflow_scripts.study.scales import EvaluationNumbers, Scale
-from workflow_scripts.study.schedules import ScheduleUnit, schedule_of
-from workflow_scripts.study.segments import (
+from workflow_scripts.study.compiled.schedules import ScheduleUnit, schedule_of
+from workflow_scripts.study.compiled.segments import (
     Run,
     classification_segment,
     compile_run,
@@ -24,6 +22,8 @@ from workflow_scripts.study.segments import (
     shared_segments,
     trunk_cuts,
 )
+from workflow_scripts.study.configuration.config import StudyConfig, read_scale
+from workflow_scripts.study.configuration.scales import EvaluationNumbers, Scale
 
 SCALES = ("smoke", "mini", "paper")
 SCHEDULES = ("2x", "3x", "4x", "5x", "6x")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.settings import job_settings
-from workflow_scripts.study.study import compile_study
 
 STUDY = compile_study({"scale": "smoke", "experiments": ["fig1", "fig5", "fig6", "fig7", "text"]})
 RECIPE, SEGMENT = next(iter(STUDY.segments))

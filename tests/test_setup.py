@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from workflow_scripts.detection.compat import MissingOperators
 from workflow_scripts.errors import UserError
+from workflow_scripts.models.compat import MissingOperators
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,7 +71,7 @@ def test_compiled_operators_are_left_alone(tmp_path: Path, compiled: bool) -> No
     (package / "__init__.py").write_text("")
     if compiled:
         (package / "_C.py").write_text("")
-    code = "import workflow_scripts.detection; from detectron2 import _C; print(type(_C).__name__)"
+    code = "import workflow_scripts.models; from detectron2 import _C; print(type(_C).__name__)"
     found = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
@@ -82,7 +82,7 @@ def test_compiled_operators_are_left_alone(tmp_path: Path, compiled: bool) -> No
     assert found.stdout.strip() == ("module" if compiled else "MissingOperators")
 
 
-def test_detectron2_is_importable_after_detection() -> None:
+def test_detectron2_is_importable_after_models() -> None:
     import detectron2.modeling
 
     assert "build_resnet_fpn_backbone" in detectron2.modeling.BACKBONE_REGISTRY

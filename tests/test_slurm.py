@@ -15,10 +15,10 @@ import yaml
 
 from tests import slurm
 from tests.checkout import Checkout
-from workflow_scripts.detection.state import read_metadata
 from workflow_scripts.errors import INTERRUPTED
-from workflow_scripts.provenance.record import ENDING, read_record
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.jobs.record import ENDING, read_record
+from workflow_scripts.models.tensors import read_metadata
+from workflow_scripts.study.compile import compile_study
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,7 @@ def trainers(slurm_job: str) -> list[int]:
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if f"SLURM_JOB_ID={slurm_job}".encode() in environment and b"detection.train" in command:
+        if f"SLURM_JOB_ID={slurm_job}".encode() in environment and b"training.train" in command:
             found.append(int(folder.name))
     return found
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.study.segments import iterations_planned, iterations_without_sharing
-from workflow_scripts.study.study import Study, compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
+from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.summary import summary
 
 ROOT = Path(__file__).parents[1]
@@ -208,7 +209,7 @@ def test_summary_counts_the_asked_runs_once() -> None:
 def test_parsing_imports_nothing_heavy() -> None:
     """Every job on a cluster parses the workflow again."""
     code = (
-        "import sys, workflow_scripts.study.study, workflow_scripts.study.summary\n"
+        "import sys, workflow_scripts.study.compiled.study, workflow_scripts.study.summary\n"
         "heavy = {'torch', 'detectron2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'pycocotools', 'snakemake'}\n"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )

@@ -18,10 +18,10 @@ from training import tiny_recipe
 from workflow_scripts.data import coco, voc
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
-from workflow_scripts.detection.examples import detection_examples
-from workflow_scripts.detection.voc_metrics import evaluate_voc
 from workflow_scripts.errors import UserError
+from workflow_scripts.evaluation.voc_metrics import evaluate_voc
 from workflow_scripts.files import write_json
+from workflow_scripts.training.examples import detection_examples
 
 WORLD = Settings(
     train_images=1,

@@ -20,7 +20,7 @@ from tests.checkout import (
     trained,
     typeset,
 )
-from workflow_scripts.study.segments import Segment
+from workflow_scripts.study.compiled.segments import Segment
 
 FIGURES = drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8")
 
@@ -256,7 +256,7 @@ def test_another_world_trains_everything_again(finished: Checkout) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["detection/train", "detection/loop", "detection/pretrained", "data/coco"])
+@pytest.mark.parametrize("path", ["training/train", "training/loop", "models/published", "data/coco"])
 def test_edit_in_what_training_rests_on_trains_nothing(finished: Checkout, path: str) -> None:
     """Weeks of training are not lost to a comment: a recipe has a version to raise."""
     with finished.edited(f"workflow_scripts/{path}.py"):
@@ -276,7 +276,7 @@ def test_moved_repository_runs_nothing(finished: Checkout) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("workflow_scripts/study/study.py", {}),
+        ("workflow_scripts/study/compiled/study.py", {}),
         ("workflow_scripts/tables/table1.py", {"table": typeset("table1"), "report": {"report.html"}}),
         ("workflow_scripts/figures/fig1.py", {"figure": drawn("fig1"), "report": {"report.html"}}),
         (
@@ -295,7 +295,7 @@ def test_edit_runs_what_reads_it(finished: Checkout, path: str, expected: Jobs) 
 
 @pytest.mark.slow
 def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
-    with finished.edited("workflow_scripts/detection/coco_metrics.py"):
+    with finished.edited("workflow_scripts/evaluation/coco_metrics.py"):
         jobs = finished.jobs()
     assert jobs["evaluate"] == finished.evaluated(chosen=nothing)
     assert not jobs.keys() & {"train", "detect", "world", "manifest", "subsets"}
@@ -303,6 +303,6 @@ def test_edit_in_evaluation_detects_nothing_again(finished: Checkout) -> None:
 
 @pytest.mark.slow
 def test_edit_in_detection_trains_nothing_again(finished: Checkout) -> None:
-    with finished.edited("workflow_scripts/detection/detect.py"):
+    with finished.edited("workflow_scripts/evaluation/detect.py"):
         others = GATHERING - {"study", "counts"}
         assert finished.jobs().keys() == {"detect", "evaluate", "run_evaluations", "search"} | others

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
-from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.schedules import Decay
-from workflow_scripts.study.segments import Segment
-from workflow_scripts.study.study import compile_study
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.schedules import Decay
+from workflow_scripts.study.compiled.segments import Segment
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -97,7 +97,7 @@ def training_command(
         "--checkpoints": folder / "checkpoints",
     }
     words = [str(word) for pair in paths.items() for word in pair]
-    return [sys.executable, "-m", "workflow_scripts.detection.train", *words, *options]
+    return [sys.executable, "-m", "workflow_scripts.training.train", *words, *options]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:

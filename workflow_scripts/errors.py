@@ -30,21 +30,31 @@ def command(main: Callable[[], None]) -> NoReturn:
     """
     try:
         main()
-    except UserError as error:
-        _end(f"Error: {error}", MISTAKE)
-    except Interrupted as error:
-        _end(str(error), INTERRUPTED)
-    except OSError as error:
-        if error.errno not in FULL:
+    except (UserError, Interrupted, OSError) as error:
+        if isinstance(error, OSError) and not _full(error):
             raise
-        _end(
-            f"Error: {error.filename or 'output'}: {error.strerror}; nothing is half-written, and what a training "
-            "saved is kept: free some space and start again",
-            MISTAKE,
-        )
+        print(_message(error), file=sys.stderr)
+        raise SystemExit(exit_code(error)) from None
     raise SystemExit(0)
 
 
-def _end(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise SystemExit(code) from None
+def exit_code(error: BaseException) -> int:
+    """The code that a command exits with when its `main` raises the error."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
+    return MISTAKE if isinstance(error, UserError) or _full(error) else 1
+
+
+def _full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def _message(error: UserError | Interrupted | OSError) -> str:
+    if isinstance(error, OSError):
+        return (
+            f"Error: {error.filename or 'output'}: {error.strerror}; nothing is half-written, and what a training "
+            "saved is kept: free some space and start again"
+        )
+    return f"Error: {error}" if isinstance(error, UserError) else str(error)

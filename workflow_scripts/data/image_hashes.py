@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_atomically
+from workflow_scripts.jobs.job import job
 
 COLUMNS = ("name", "sha256", "bytes")
 
@@ -58,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data import coco
-from workflow_scripts.errors import command
 from workflow_scripts.files import sha256, write_json
+from workflow_scripts.jobs.job import job
 
 
 def describe(
@@ -66,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -33,8 +33,9 @@ from typing import Any
 from msgspec import UnsetType
 
 from workflow_scripts.data import coco, manifest
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_atomically, write_json
+from workflow_scripts.jobs.job import job
 
 
 def write_subsets(
@@ -153,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -26,8 +26,9 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
+from workflow_scripts.jobs.job import job
 
 # The workflow asks for `common_folder` whenever it is parsed: this module imports nothing slow.
 
@@ -273,4 +274,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -6,10 +6,10 @@ The figure is that of any model in the table, so that Figs. 3 and 4 differ by th
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import command
 from workflow_scripts.figures.command import draw_from_arguments
 from workflow_scripts.figures.curves import draw_models
 from workflow_scripts.figures.style import Style
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import read_evaluations
 
@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.figures.command import draw_from_arguments
 from workflow_scripts.figures.style import INK, MUTED, Style, context, footnote
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import read_published_counts
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, read_counts
 
@@ -125,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

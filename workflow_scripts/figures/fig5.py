@@ -13,9 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.figures.command import draw_from_arguments
 from workflow_scripts.figures.style import HALO, MUTED, Style, ap_remarks, context, footnote, legend
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import of_experiment, read_published
 from workflow_scripts.tables.tidy import (
     IOU_TYPE_LABELS,
@@ -138,4 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

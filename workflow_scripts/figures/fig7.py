@@ -3,10 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.figures.command import draw_from_arguments
 from workflow_scripts.figures.curves import Panel, draw_panels
 from workflow_scripts.figures.style import Style
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import of_experiment, read_published
 from workflow_scripts.tables.tidy import read_evaluations, series
 
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

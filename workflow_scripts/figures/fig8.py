@@ -4,10 +4,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.figures.command import draw_from_arguments
 from workflow_scripts.figures.curves import iteration_axis
 from workflow_scripts.figures.style import Style, context, footnote
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, read_training
 
@@ -84,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

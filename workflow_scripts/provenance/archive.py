@@ -13,7 +13,7 @@ import msgspec
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
-from workflow_scripts.provenance.record import digest_of
+from workflow_scripts.jobs.record import digest_of
 
 LIST = "bundle.json"
 SCHEMA = 1

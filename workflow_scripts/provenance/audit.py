@@ -17,17 +17,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
+from workflow_scripts.jobs.job import job
+from workflow_scripts.jobs.record import File
 from workflow_scripts.provenance.configuration import add_configuration, configured
 from workflow_scripts.provenance.hashes import Hashes
 from workflow_scripts.provenance.images import listed_images, wrong_images
 from workflow_scripts.provenance.problems import KINDS, Expected, Problem, problems, unrecorded
-from workflow_scripts.provenance.record import File
 from workflow_scripts.provenance.results import Results
 from workflow_scripts.provenance.tree import lines
-from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.settings import job_settings
-from workflow_scripts.study.study import Study, compile_study
 
 
 def audited(
@@ -208,4 +210,4 @@ def _summary(records: int, hashes: Hashes, found: list[Problem], why_not: str) -
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

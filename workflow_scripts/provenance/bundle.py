@@ -19,12 +19,13 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256
-from workflow_scripts.provenance import environment
+from workflow_scripts.jobs import environment
+from workflow_scripts.jobs.job import job
+from workflow_scripts.jobs.record import ENDING, Record, read_record, record_path
 from workflow_scripts.provenance.archive import Contents, Files, is_below, pack, read
 from workflow_scripts.provenance.configuration import add_configuration, configured
-from workflow_scripts.provenance.record import ENDING, Record, read_record, record_path
 from workflow_scripts.provenance.redraw import REDRAWN, compared, jobs_of, run, unvouched
 from workflow_scripts.provenance.results import Results
 
@@ -153,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.config import overlaid
+from workflow_scripts.study.configuration.config import overlaid
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:

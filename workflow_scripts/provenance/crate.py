@@ -28,10 +28,10 @@ from rocrate.rocrate import ROCrate
 
 from workflow_scripts.errors import UserError, command
 from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.environment import REPOSITORY, origin
+from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.crate_files import Files
 from workflow_scripts.provenance.crate_runs import Runs
-from workflow_scripts.provenance.environment import REPOSITORY, origin
-from workflow_scripts.provenance.record import Record
 from workflow_scripts.provenance.results import METADATA, Results
 
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"

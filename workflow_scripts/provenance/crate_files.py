@@ -7,8 +7,8 @@ from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
 from workflow_scripts.files import sha256
-from workflow_scripts.provenance.environment import REPOSITORY
-from workflow_scripts.provenance.record import File, describe
+from workflow_scripts.jobs.environment import REPOSITORY
+from workflow_scripts.jobs.record import File, describe
 
 LIMIT = 1_000_000
 """Bytes up to which a result is copied."""

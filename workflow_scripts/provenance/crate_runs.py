@@ -13,9 +13,9 @@ from urllib.parse import quote
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
+from workflow_scripts.jobs.environment import REPOSITORY
+from workflow_scripts.jobs.record import ENDING, File, Record, describe
 from workflow_scripts.provenance.crate_files import Files
-from workflow_scripts.provenance.environment import REPOSITORY
-from workflow_scripts.provenance.record import ENDING, File, Record, describe
 from workflow_scripts.provenance.results import Results
 
 ENGINE = "https://github.com/snakemake/snakemake"

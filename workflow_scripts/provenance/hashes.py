@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from workflow_scripts.files import sha256
-from workflow_scripts.provenance.record import File
+from workflow_scripts.jobs.record import File
 
 TOUCHED = 120 * 10**9
 """Nanoseconds after a job has written a file, within which Snakemake may renew its modification time."""

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from workflow_scripts.files import sha256
+from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.problems import Problem
-from workflow_scripts.provenance.record import Record
 
 
 def listed_images(record: Record) -> Iterator[Path]:

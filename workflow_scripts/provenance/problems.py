@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.provenance import environment
+from workflow_scripts.jobs import environment
+from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.hashes import Hashes
-from workflow_scripts.provenance.record import Record
 from workflow_scripts.provenance.results import Results
 
 KINDS = {

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.jobs.environment import REPOSITORY
+from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.archive import Files, is_below
-from workflow_scripts.provenance.environment import REPOSITORY
-from workflow_scripts.provenance.record import Record
 
 GATHERED = ("run_evaluations", "run_training", "concatenate", "counts", "search")
 REDRAWN = frozenset((*GATHERED, "study", "table", "figure", "verdicts", "report"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.provenance.record import ENDING, File, Record, read_record
+from workflow_scripts.jobs.record import ENDING, File, Record, read_record
 
 METADATA = "ro-crate-metadata.json"
 """The file that makes a folder a crate."""

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from workflow_scripts.provenance.environment import module_of
-from workflow_scripts.provenance.record import Attempt, File, Record
+from workflow_scripts.jobs.environment import module_of
+from workflow_scripts.jobs.record import Attempt, File, Record
 from workflow_scripts.provenance.results import Results
 
 Files = list[File]

@@ -13,8 +13,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.job import job
 from workflow_scripts.report.inputs import (
     Captions,
     Study,
@@ -75,7 +76,7 @@ def build(arguments: argparse.Namespace) -> str:
         "sources": {name: source_groups(table, arguments.output) for name, table in sources.items()},
         "manifests": [
             (path, relative_link(path, arguments.output), definitions(manifest))
-            for path, manifest in read_all(arguments.manifests)
+            for path, manifest in read_all([*arguments.manifests, *arguments.pretrainings])
         ],
         "versions": versions(),
     }
@@ -167,6 +168,7 @@ def main() -> None:
         ("sources", "tidy CSV files that the figures and tables were made from"),
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
+        ("pretrainings", "summaries of pre-trainings"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], help=what)
     parser.add_argument("--verdicts", help="verdicts on the paper's conclusions, if there are any")
@@ -180,4 +182,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.provenance.record import record_path
+from workflow_scripts.jobs.record import record_path
 from workflow_scripts.report.inputs import Search, Verdict
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,

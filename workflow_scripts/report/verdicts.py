@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.errors import command
 from workflow_scripts.files import write_json
+from workflow_scripts.jobs.job import job
 from workflow_scripts.report.comparisons import Results
 from workflow_scripts.report.conclusions import CONCLUSIONS, Claim, Finding
 from workflow_scripts.report.intervals import Estimate, number
@@ -107,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workflow_scripts.study.recipes import Recipe
-from workflow_scripts.study.segments import Segment, iterations_without_sharing, shared_segments
-from workflow_scripts.study.study import Study
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
+from workflow_scripts.study.compiled.study import Study
 
 BYTES = 4
 """Of a parameter; a state holds it and its momentum, a checkpoint the parameter alone."""

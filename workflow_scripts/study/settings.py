@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workflow_scripts.study.layout import Layout
-from workflow_scripts.study.study import Study
+from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.summary import summary
 
 Wildcards = Mapping[str, str]

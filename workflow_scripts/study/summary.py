@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workflow_scripts.study.segments import iterations_planned, iterations_without_sharing
-from workflow_scripts.study.study import Study
+from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
+from workflow_scripts.study.compiled.study import Study
 
 WITHOUT_RESULT = ("training", "resources")
 """Sections of a scale that say how jobs run, and change no number of the report."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.tidy import LABEL_COLUMNS
 
 
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

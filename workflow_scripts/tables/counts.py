@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.errors import command
 from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import read_published_counts
 from workflow_scripts.tables.tidy import COUNT_COLUMNS
 
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

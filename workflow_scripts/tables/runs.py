@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
-from workflow_scripts.study.reading import read_recipe
-from workflow_scripts.study.recipes import Recipe
+from workflow_scripts.jobs.job import job
+from workflow_scripts.study.compiled.reading import read_recipe
+from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.tables.tidy import EVALUATION_COLUMNS
 
 
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -9,8 +9,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.tidy import end_points, read_run, series
 
 
@@ -51,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workflow_scripts.errors import command
+from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import of_experiment
 from workflow_scripts.tables.results import (
     KEY,
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

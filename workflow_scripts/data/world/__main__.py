@@ -16,8 +16,9 @@ from workflow_scripts.data.world.coco_layout import FIRST_IMAGE_ID, Json
 from workflow_scripts.data.world.scene import draw_classification_picture, draw_scene, generator
 from workflow_scripts.data.world.settings import Settings, read_settings
 from workflow_scripts.data.world.vocabulary import CLASS_NAMES
-from workflow_scripts.errors import UserError, command
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_json
+from workflow_scripts.jobs.job import job
 
 # Written into each drawn folder, so that no other folder of the same name is ever replaced.
 MARKER = "miniature_world.json"
@@ -191,4 +192,4 @@ def _joint_sha256(paths: Iterable[Path]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    job(main)

@@ -1,0 +1,159 @@
+"""Run a checkpoint over a validation set, once, and dump what it detects in COCO's results format.
+
+python -m workflow_scripts.evaluation.detect --recipe recipe.json --weights checkpoint.safetensors ...
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from detectron2.data import DatasetMapper
+from detectron2.data import transforms as T
+from detectron2.evaluation.coco_evaluation import instances_to_coco_json
+from detectron2.modeling import GeneralizedRCNNWithTTA
+from torch import nn
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.job import job
+from workflow_scripts.models.build import build
+from workflow_scripts.models.config import detectron2_config
+from workflow_scripts.models.devices import evaluation_device
+from workflow_scripts.models.tensors import load_tensors
+from workflow_scripts.study.compiled.reading import read_recipe
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.training.examples import Example, category_ids, coco_records
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Test-time augmentation: each image at several shorter sides, no longer than `longest`, and mirrored."""
+
+    sides: tuple[int, ...]
+    longest: int
+
+
+def detect(
+    recipe: Recipe,
+    weights: Path,
+    annotations: Path,
+    images: Path,
+    device: str,
+    augmentation: Augmentation | None = None,
+) -> list[dict[str, Any]]:
+    """Detections of every image of a COCO annotation file, in COCO's results format (boxes as x, y, w, h).
+
+    Single scale, no augmentation (paper, section 3). Images share a batch only where they share a size: padding one to
+    another's size would change what is detected. With augmentation, detectron2's `GeneralizedRCNNWithTTA`: boxes of all
+    versions of an image pass non-maximum suppression together, and their masks are averaged.
+
+    Raises:
+        UserError: the weights do not fit the recipe and the categories, or the recipe's detector cannot be augmented.
+    """
+    records, classes = coco_records(annotations, images)
+    categories = category_ids(annotations)
+    torch.set_flush_denormal(True)
+    model = _trained(recipe, weights, len(classes), device)
+    if augmentation is None:
+        resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
+        mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
+    else:
+        model = _augmented(model, recipe, len(classes), augmentation)
+        mapper = _as_it_is
+    results: list[dict[str, Any]] = []
+    with torch.inference_mode():
+        for batch in same_size_batches(records):
+            for record, output in zip(batch, model([mapper(record) for record in batch]), strict=True):
+                results += instances_to_coco_json(output["instances"].to("cpu"), record["image_id"])
+    for result in results:
+        result["category_id"] = categories[result["category_id"]]
+    return results
+
+
+def same_size_batches(records: Sequence[Example]) -> Iterator[list[Example]]:
+    """Neighbouring records of the same height and width, at most `BATCH` together."""
+    for _, group in itertools.groupby(records, key=lambda record: (record["height"], record["width"])):
+        neighbours = list(group)
+        for first in range(0, len(neighbours), BATCH):
+            yield neighbours[first : first + BATCH]
+
+
+def _augmented(
+    model: nn.Module, recipe: Recipe, num_classes: int, augmentation: Augmentation
+) -> GeneralizedRCNNWithTTA:
+    if recipe.detector == "keypoint_rcnn":
+        raise UserError(
+            f"recipe {recipe.name}: found detector keypoint_rcnn, which detectron2 cannot test with augmentation; "
+            "leave out --test-aug-sides and --test-aug-longest"
+        )
+    config = detectron2_config(recipe, num_classes).clone()
+    config.defrost()
+    config.TEST.AUG.MIN_SIZES, config.TEST.AUG.MAX_SIZE = augmentation.sides, augmentation.longest
+    config.TEST.AUG.FLIP = True
+    # An image and its mirror image share a batch: nothing is padded.
+    return GeneralizedRCNNWithTTA(config, model, batch_size=2)
+
+
+def _as_it_is(record: Example) -> Example:
+    """The record for `GeneralizedRCNNWithTTA`, which reads the image, and copies the record for each version of it."""
+    return {name: record[name] for name in ("file_name", "height", "width")}
+
+
+def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn.Module:
+    model = build(recipe, num_classes, device)
+    try:
+        model.load_state_dict(load_tensors(weights)[0])
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip().rstrip(".")
+        raise UserError(
+            f"{weights}: does not fit recipe {recipe.name} with {num_classes} categories ({first}); evaluate it on a "
+            "set with the categories that it was trained on"
+        ) from None
+    heads: Any = model.roi_heads
+    if device == "cpu" and heads.mask_on:
+        heads.mask_head.to(memory_format=torch.channels_last)  # its deconvolution is twice as fast so
+    return model.eval()
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", type=Path, required=True, help="recipe.json")
+    parser.add_argument("--weights", type=Path, required=True, help="checkpoint to evaluate")
+    parser.add_argument("--annotations", type=Path, required=True, help="COCO annotations")
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="output: detections in COCO's results format"
+    )
+    parser.add_argument(
+        "--test-aug-sides", type=int, nargs="+", metavar="SIDE", help="test-time augmentation: shorter sides"
+    )
+    parser.add_argument("--test-aug-longest", type=int, metavar="SIDE", help="and the longest side allowed")
+    arguments = parser.parse_args()
+    sides, longest = arguments.test_aug_sides, arguments.test_aug_longest
+    if (sides is None) != (longest is None):
+        parser.error("--test-aug-sides and --test-aug-longest belong together")
+    results = detect(
+        read_recipe(arguments.recipe),
+        arguments.weights,
+        arguments.annotations,
+        arguments.images,
+        evaluation_device(),
+        Augmentation(tuple(sides), longest) if sides else None,
+    )
+    with write_atomically(arguments.output) as temporary:
+        temporary.write_bytes(orjson.dumps(results, option=orjson.OPT_SERIALIZE_NUMPY))
+    print(f"{arguments.output}: {len(results)} detections")
+
+
+if __name__ == "__main__":
+    job(main)

@@ -1,0 +1,85 @@
+"""Score a dump of detections: COCO's or VOC's metrics, overall and by category, with what they were measured on.
+
+    python -m workflow_scripts.evaluation.evaluate --recipe recipe.json --segment trunk-0-90 --stage trunk \\
+        --iteration 90 --detections detections.json --annotations instances.json \\
+        --metrics metrics.json --replicates replicates.csv
+
+The replicates are the same metrics on resamples of the images, from which the report takes its intervals.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.data.voc import year_of
+from workflow_scripts.evaluation import bootstrap
+from workflow_scripts.evaluation.coco_metrics import IouType, evaluate
+from workflow_scripts.files import write_atomically, write_json
+from workflow_scripts.jobs.job import job
+from workflow_scripts.study.compiled.reading import read_recipe
+
+IOU_TYPES: dict[str, tuple[IouType, ...]] = {
+    "mask_rcnn": ("bbox", "segm"),
+    "cascade_mask_rcnn": ("bbox", "segm"),
+    "faster_rcnn": ("bbox",),
+    "keypoint_rcnn": ("bbox", "keypoints"),
+}
+"""What each detector's output is scored by."""
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", type=Path, required=True, help="recipe.json")
+    parser.add_argument("--segment", required=True, help="name of the segment that made the checkpoint")
+    parser.add_argument("--stage", required=True, help="the segment's stage: trunk or tail")
+    parser.add_argument("--iteration", type=int, required=True, help="iteration of the checkpoint")
+    parser.add_argument("--detections", type=Path, required=True, help="detections in COCO's results format")
+    parser.add_argument("--annotations", type=Path, required=True, help="COCO annotations")
+    parser.add_argument(
+        "--testing",
+        choices=("single_scale", "test_aug"),
+        default="single_scale",
+        help="how they were detected",
+    )
+    parser.add_argument(
+        "--voc", nargs=2, metavar=("FOLDER", "SPLIT"), help="score as VOC does: its folder and split"
+    )
+    parser.add_argument(
+        "--replicate-count", type=int, default=bootstrap.COUNT, help="resamples of the images; 0: none"
+    )
+    parser.add_argument("--metrics", type=Path, required=True, help="output: metrics.json")
+    parser.add_argument("--replicates", type=Path, required=True, help="output: replicates.csv")
+    arguments = parser.parse_args()
+    recipe = read_recipe(arguments.recipe)
+    files, iou_types = (arguments.annotations, arguments.detections), IOU_TYPES[recipe.detector]
+    metrics: dict[Any, dict[str, Any]]
+    if arguments.voc:
+        # Brings detectron2 and torch, which COCO's metrics do without.
+        from workflow_scripts.evaluation.voc_metrics import evaluate_voc
+
+        folder, split = arguments.voc
+        metrics = evaluate_voc(*files, Path(folder), split)
+    else:
+        metrics = evaluate(*files, iou_types)
+    year = year_of(arguments.voc[0]) if arguments.voc else None
+    replicates = bootstrap.replicates(*files, iou_types, arguments.replicate_count, voc_year=year)
+    checkpoint = {
+        "recipe": recipe.name,
+        "segment": arguments.segment,
+        "stage": arguments.stage,
+        "iteration": arguments.iteration,
+        "testing": arguments.testing,
+    }
+    with write_atomically(arguments.replicates) as temporary:
+        replicates.to_csv(temporary, index=False, float_format="%.4f")
+    write_json(arguments.metrics, {**checkpoint, "metrics": metrics})
+    for iou_type, values in metrics.items():
+        overall = {name: value for name, value in values.items() if not isinstance(value, dict)}
+        print(recipe.name, arguments.segment, arguments.iteration, iou_type, overall)
+
+
+if __name__ == "__main__":
+    job(main)

@@ -1,0 +1,1 @@
+"""What every job does, whatever its command: take its options, keep its record."""

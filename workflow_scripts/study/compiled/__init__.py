@@ -1,0 +1,1 @@
+"""What the configuration is compiled into: experiments, recipes, schedules, segments, runs."""

@@ -1,0 +1,31 @@
+"""Which experiments can be had at a scale: those whose schedules can."""
+
+from collections.abc import Mapping
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.compiled.expand import PlannedExperiment
+from workflow_scripts.study.configuration.config import StudyConfig, scale_source
+
+
+def unfit_experiments(
+    config: StudyConfig, planned: Mapping[str, PlannedExperiment], impossible: Mapping[str, str]
+) -> dict[str, str]:
+    """Why an experiment cannot be had, by name; `impossible` tells it of schedules.
+
+    Raises:
+        UserError: the configuration asks for one of them.
+    """
+    found = {name: reason for name, plan in planned.items() if (reason := _reason(config, plan, impossible))}
+    for name in config.experiments:
+        if name in found:
+            raise UserError(found[name])
+    return found
+
+
+def _reason(config: StudyConfig, plan: PlannedExperiment, impossible: Mapping[str, str]) -> str:
+    asked_for = {member.run.schedule for member in plan.members if not member.own_schedule}
+    for name in (run.schedule for run in plan.runs if run.schedule in impossible):
+        # An experiment's own schedules can only be too short for the scale's tail.
+        where = "config.yaml: schedules" if name in asked_for else f"{scale_source(config)}: schedule"
+        return f"{where}: {impossible[name]}"
+    return ""

@@ -1,0 +1,81 @@
+"""What the experiments that are asked for require of the configuration and the scale. Others may lack it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from workflow_scripts.study.compiled.experiments import Arm, Experiment
+from workflow_scripts.study.compiled.recipes import MODELS
+from workflow_scripts.study.configuration.config import StudyConfig, scale_source
+from workflow_scripts.study.configuration.scales import Scale
+
+
+def unmet(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) -> Iterator[str]:
+    """A line for each problem, which names the field, what was found and what is expected."""
+    yield from _unknown("experiments", config.experiments, known)
+    yield from _unknown("models", config.models, MODELS)
+    yield from _unknown("pretraining.fetch", config.pretraining.fetch, MODELS)
+    yield from _short_schedules(scale_source(config), scale, known.values())
+    yield from missing(config, scale, [known[name] for name in config.experiments if name in known])
+
+
+def missing(config: StudyConfig, scale: Scale, asked: Iterable[Experiment]) -> Iterator[str]:
+    """A line for each thing that experiments need, and that scale or configuration does not name."""
+    arms = [arm for experiment in asked for arm in experiment.arms]
+    yield from _numbers(scale_source(config), scale, arms)
+    yield from _data(config, scale, arms)
+
+
+def _unknown(field: str, found: Iterable[str], known: Mapping[str, object]) -> Iterator[str]:
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        yield f"config.yaml: {field}: found {', '.join(unknown)}, expected names from: {', '.join(known)}"
+
+
+def _numbers(where: str, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:
+    for name in sorted({arm.model for arm in arms} & set(MODELS)):
+        backbone = MODELS[name].backbone
+        if backbone not in scale.backbones:
+            yield (
+                f"{where}: backbones: found {', '.join(scale.backbones) or 'none'}, expected {backbone} among "
+                f"them for model {name}; add its detectron2 settings"
+            )
+    for name in sorted({arm.subset for arm in arms} - {"all", *scale.subsets}):
+        yield f"{where}: subsets: {name} is missing; add its number of images: an experiment trains on it"
+
+
+def _short_schedules(where: str, scale: Scale, known: Iterable[Experiment]) -> Iterator[str]:
+    arms = [arm for experiment in known for arm in experiment.arms]
+    short = {
+        name for arm in arms for name in arm.schedules or () if name.endswith(("-random", "-pretrained"))
+    }
+    for name in sorted(short - set(scale.short_schedules)):
+        yield f"{where}: short_schedules: {name} is missing; add its number of iterations"
+
+
+def _data(config: StudyConfig, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:
+    datasets = config.datasets
+    train_sets = {arm.train_set for arm in arms}
+    if datasets.coco and datasets.coco.keypoints is None and "keypoints" in train_sets:
+        yield (
+            "config.yaml: datasets.coco.keypoints: missing; an experiment that is asked for trains on keypoints: name "
+            "the train and val files, person_keypoints_train2017.json and its like"
+        )
+    if scale.world is not None:
+        return
+    if datasets.coco is None and train_sets & {"coco", "keypoints"}:
+        yield (
+            f"config.yaml: datasets.coco: missing; scale {scale.name} trains on real data: name the annotations "
+            "and images of its train and val set"
+        )
+    if datasets.voc is None and "voc" in train_sets:
+        yield (
+            f"config.yaml: datasets.voc: missing; scale {scale.name} trains on real data: name the folders and splits "
+            "of its train and val set"
+        )
+    pretrained = {arm.model for arm in arms if arm.initialisation == "pretrained"}
+    pretrained |= {arm.model for arm in arms if arm.searched == "pretrained"}
+    untrained = sorted(pretrained - set(config.pretraining.fetch))
+    if datasets.classification is None and untrained:
+        yield (
+            f"config.yaml: datasets.classification: missing; scale {scale.name} pre-trains {', '.join(untrained)} "
+            "on real data: name its train and val folders, or published weights under pretraining.fetch"
+        )

@@ -1,0 +1,1 @@
+"""What a person writes: the study, the scale's numbers, and checks of both."""

@@ -1,0 +1,134 @@
+"""What must hold of the configuration and the scale, whatever is asked for: no job could succeed otherwise."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow_scripts.data.voc import read_split
+from workflow_scripts.data.world.settings import Settings
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.configuration.config import StudyConfig, scale_source
+from workflow_scripts.study.configuration.scales import Scale
+
+IGNORED_SECTIONS = ("DATALOADER", "DATASETS", "INPUT", "OUTPUT_DIR", "SEED", "SOLVER", "TEST", "VIS_PERIOD")
+"""Parts of detectron2's configuration that this project's recipes, schedules and scales hold instead."""
+
+
+def problems(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    """A line for each problem, which names the field, what was found and what is expected."""
+    yield from _numbers(config, scale)
+    yield from _paths(config)
+    yield from _overlap(config)
+
+
+def _numbers(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    where = scale_source(config)
+    training = scale.training
+    if training.save_period % training.log_period:
+        yield (
+            f"{where}: training.save_period: found {training.save_period}, expected a multiple of log_period "
+            f"({training.log_period}): saved states end a line of metrics"
+        )
+    yield from _processes(where, scale)
+    for section in ("detection", "classification"):
+        batch = getattr(scale, section).batch
+        if batch % training.processes:
+            yield (
+                f"{where}: {section}.batch: found {batch} images, expected a multiple of training.processes "
+                f"({training.processes}): each process takes an equal share"
+            )
+    yield from _drawn(where, config, scale)
+    yield from _overrides(where, scale)
+
+
+def _processes(where: str, scale: Scale) -> Iterator[str]:
+    """Training processes that do not share out over machines and GPUs."""
+    count, job = scale.training.processes, scale.resources.train
+    if count % job.nodes:
+        yield (
+            f"{where}: training.processes: found {count}, expected a multiple of resources.train.nodes ({job.nodes}): "
+            "each machine runs an equal share"
+        )
+    elif job.gpu and job.gpu * job.nodes != count:
+        yield (
+            f"{where}: training.processes: found {count}, expected one for each of the {job.gpu * job.nodes} GPUs of "
+            "resources.train (gpu times nodes)"
+        )
+
+
+def _drawn(where: str, config: StudyConfig, scale: Scale) -> Iterator[str]:
+    """Subsets of more images than the miniature world draws."""
+    if config.datasets.coco is None and scale.world is not None:
+        drawn = Settings(**scale.world).train_images
+        for name, size in scale.subsets.items():
+            if size > drawn:
+                yield (
+                    f"{where}: subsets.{name}: found {size} images, expected at most {drawn}, which is all that "
+                    "world.train_images draws; ask for fewer or draw more"
+                )
+
+
+def _overrides(where: str, scale: Scale) -> Iterator[str]:
+    """detectron2 settings that nothing would read."""
+    overrides = {"detection.detectron2": scale.detection.detectron2}
+    overrides |= {f"backbones.{name}": values for name, values in scale.backbones.items()}
+    overrides |= {f"heads.{name}": values for name, values in scale.heads.items()}
+    for place, values in overrides.items():
+        for name in values:
+            if name.split(".")[0] in IGNORED_SECTIONS:
+                yield (
+                    f"{where}: {place}: found {name}, which nothing here takes from detectron2's configuration; "
+                    "expected keys of MODEL; set rates, sizes and schedules where the scale has them"
+                )
+
+
+def _paths(config: StudyConfig) -> Iterator[str]:
+    for kind, paths, exists in (
+        ("file", _named_files(config), Path.is_file),
+        ("folder", _named_folders(config), Path.is_dir),
+    ):
+        for field, path in paths.items():
+            if not exists(Path(path)):
+                yield f"config.yaml: datasets.{field}: found {path!r}, expected a {kind} that exists; correct the path"
+
+
+def _overlap(config: StudyConfig) -> Iterator[str]:
+    """An image of VOC to train on and to evaluate on."""
+    voc = config.datasets.voc
+    for number, part in enumerate(voc.train if voc else ()):
+        if voc and Path(part.folder).resolve() == Path(voc.val.folder).resolve():
+            try:
+                shared = set(read_split(part.folder, part.split)) & set(
+                    read_split(voc.val.folder, voc.val.split)
+                )
+            except UserError:  # the job that reads the folder says what is wrong with it
+                continue
+            if shared:
+                yield (
+                    f"config.yaml: datasets.voc.train[{number}]: found split {part.split}, which shares {len(shared)} "
+                    f"images with val's {voc.val.split}, such as {min(shared)}; expected splits without a common image"
+                )
+
+
+def _named_files(config: StudyConfig) -> dict[str, str]:
+    coco = config.datasets.coco
+    if coco is None:
+        return {}
+    files = {f"coco.{split}.annotations": getattr(coco, split).annotations for split in ("train", "val")}
+    if coco.val2014_annotations is not None:
+        files["coco.val2014_annotations"] = coco.val2014_annotations
+    if coco.keypoints:
+        files |= {f"coco.keypoints.{split}": getattr(coco.keypoints, split) for split in ("train", "val")}
+    return files
+
+
+def _named_folders(config: StudyConfig) -> dict[str, str]:
+    coco, voc, classification = config.datasets.coco, config.datasets.voc, config.datasets.classification
+    folders: dict[str, str] = {}
+    if coco:
+        folders |= {f"coco.{split}.images": getattr(coco, split).images for split in ("train", "val")}
+    if voc:
+        folders |= {f"voc.train[{number}].folder": part.folder for number, part in enumerate(voc.train)}
+        folders["voc.val.folder"] = voc.val.folder
+    if classification:
+        folders |= {f"classification.{split}": getattr(classification, split) for split in ("train", "val")}
+    return folders

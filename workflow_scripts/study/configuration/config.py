@@ -1,0 +1,233 @@
+"""The configuration that a person edits (`config.yaml`), typed; unknown keys and wrong values are refused."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from workflow_scripts.data.world.settings import Settings
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.configuration.linear_scaling import linear_scaling
+from workflow_scripts.study.configuration.scales import Scale
+
+T = TypeVar("T", bound=BaseModel)
+SCALES = Path(__file__).parents[3] / "scales"
+# YAML reads explicit iterations as a number.
+ScheduleName = Annotated[str, Field(coerce_numbers_to_str=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageSet(_Section):
+    """COCO's layout: one annotation file and the folder of its images."""
+
+    annotations: str
+    images: str
+
+
+class KeypointAnnotations(_Section):
+    """Person keypoints on the same images: person_keypoints_train2017.json and its like."""
+
+    train: str
+    val: str
+
+
+class CocoDataset(_Section):
+    """A detection data set in COCO's layout."""
+
+    train: ImageSet
+    val: ImageSet
+    keypoints: KeypointAnnotations | None = None
+    val2014_annotations: str | None = Field(
+        default=None, description="instances_val2014.json: makes the 35k subset the paper's val35k"
+    )
+
+
+class ClassificationDataset(_Section):
+    """Folders of images, one folder a class, to pre-train on."""
+
+    train: str
+    val: str
+
+
+class VocSplit(_Section):
+    """A folder in VOC's layout (Annotations, ImageSets/Main, JPEGImages) and one of its image lists."""
+
+    folder: str
+    split: str
+
+
+class VocDataset(_Section):
+    """The paper trains on trainval of 2007 with train of 2012, and evaluates on val of 2012."""
+
+    train: tuple[VocSplit, ...] = Field(min_length=1)
+    val: VocSplit
+
+
+class Datasets(_Section):
+    """Real data; what is not given here comes from the miniature world, where the scale has one."""
+
+    coco: CocoDataset | None = None
+    voc: VocDataset | None = None
+    classification: ClassificationDataset | None = None
+
+
+class PublishedWeights(_Section):
+    """Pre-trained weights to fetch instead of training them."""
+
+    source: str = Field(description="a URL or a path")
+    sha256: str
+    layout: Literal["torchvision", "detectron2"] = "torchvision"
+    colours: Literal["rgb", "bgr"] = Field(
+        default="rgb", description="rgb scaled by its deviation, or bgr unscaled"
+    )
+
+    @field_validator("sha256")
+    @classmethod
+    def _hexadecimal(cls, value: str) -> str:
+        if not re.fullmatch("[0-9a-f]{64}", value):
+            raise ValueError("expected 64 hexadecimal digits, lower case")
+        return value
+
+
+class Pretraining(_Section):
+    """How the `pretrained` initialisation gets its weights: trained here, unless published ones are named."""
+
+    fetch: dict[str, PublishedWeights] = Field(default={}, description="by model, such as R50_GN")
+
+
+Kept = Literal["keep", "temporary"]
+
+
+class Storage(_Section):
+    """What is kept once all that is made from it is there, and what is deleted then; making it again means training."""
+
+    states: Kept = Field(default="keep", description="weights and momentum at the end of each segment")
+    checkpoints: Kept = Field(default="keep", description="weights at each point that is evaluated")
+    detections: Kept = Field(default="keep", description="what each checkpoint detects; its metrics stay")
+
+
+class StudyConfig(_Section):
+    """What to regenerate, at which scale, on which data."""
+
+    scale: str
+    experiments: tuple[str, ...]
+    models: tuple[str, ...] = ("R50_GN",)
+    schedules: tuple[ScheduleName, ...] = ("2x", "3x", "4x", "5x", "6x")
+    seeds: tuple[int, ...] = (0,)
+    subset_seed: int = Field(default=0, description="fixes which images the nested subsets hold")
+    results: str = Field(default="results", min_length=1)
+    datasets: Datasets = Datasets()
+    pretraining: Pretraining = Pretraining()
+    linear_scaling: bool = Field(
+        default=False, description="rates and iterations follow a batch that `numbers` changes"
+    )
+    storage: Storage = Storage()
+    figures: dict[str, Any] = {}
+    numbers: dict[str, Any] = Field(
+        default={}, description="changes to the scale's numbers, in its own structure"
+    )
+
+    @field_validator("experiments", "models", "schedules", "seeds")
+    @classmethod
+    def _some_each_once(cls, values: tuple) -> tuple:
+        if not values:
+            raise ValueError("expected at least one")
+        repeated = sorted({value for value in values if values.count(value) > 1})
+        if repeated:
+            raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
+        return values
+
+    @field_validator("results")
+    @classmethod
+    def _no_trailing_slash(cls, path: str) -> str:
+        return str(Path(path))
+
+
+def read_config(values: Mapping[str, Any]) -> StudyConfig:
+    """The typed study configuration.
+
+    Raises:
+        UserError: naming each field at fault, what was found there and what is expected.
+    """
+    return _validated(StudyConfig, dict(values), "config.yaml")
+
+
+def read_scale(config: StudyConfig) -> Scale:
+    """The scale's numbers (`scales/<scale>.yaml`) with the config's changes laid over them.
+
+    Raises:
+        UserError: no such scale, or a number that does not fit.
+    """
+    path = SCALES / f"{config.scale}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in SCALES.glob("*.yaml")))
+        raise UserError(f"config.yaml: scale: found {config.scale!r}, expected one of: {known}")
+    try:
+        numbers = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"scales/{path.name}: expected YAML; {error}") from None
+    if not isinstance(numbers, Mapping):
+        raise UserError(f"scales/{path.name}: found {numbers!r}, expected the keys of the other scales")
+    if "subsets" in config.numbers:
+        numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
+    where = scale_source(config)
+    scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
+    if config.linear_scaling:
+        own = _validated(Scale, {"name": config.scale, **numbers}, where)
+        changes = linear_scaling(scale, own.detection.batch, own.classification.batch)
+        scale = _validated(Scale, overlaid(scale.model_dump(), changes), f"{where}, linearly scaled")
+    if scale.world is not None:
+        _validated(Settings, scale.world, where, ("world",))
+    return scale
+
+
+def scale_source(config: StudyConfig) -> str:
+    """Where a person finds the scale's numbers, for messages."""
+    return f"scales/{config.scale}.yaml" + (" with `numbers` of config.yaml" if config.numbers else "")
+
+
+def overlaid(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with `changes` laid over them, mapping by mapping; neither is modified."""
+    result = dict(values)
+    for key, change in changes.items():
+        both = isinstance(change, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = overlaid(result[key], change) if both else change
+    return result
+
+
+def _validated(model: type[T], values: dict[str, Any], where: str, within: tuple[str, ...] = ()) -> T:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        sentences = [_sentence(model, problem, within) for problem in error.errors()]
+        raise UserError("\n".join(f"{where}: {sentence}" for sentence in sentences)) from None
+
+
+def _sentence(model: type[BaseModel], problem: Any, within: tuple[str, ...]) -> str:
+    field = ".".join(map(str, (*within, *problem["loc"]))) or "the whole"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(_section_at(model, problem["loc"][:-1]).model_fields)
+        return f"{field}: unknown key, expected one of: {known}; check its spelling or remove it"
+    if problem["type"] == "missing":
+        return f"{field}: missing; add it"
+    return f"{field}: {message}; found {problem['input']!r}"
+
+
+def _section_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
+    """The model that describes the section at `location` within `model`; keys of plain mappings are passed over."""
+    for key in location:
+        if key in model.model_fields:
+            annotation = model.model_fields[key].annotation
+            model = next(
+                kind
+                for kind in (annotation, *get_args(annotation))
+                if isinstance(kind, type) and issubclass(kind, BaseModel)
+            )
+    return model

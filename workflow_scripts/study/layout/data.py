@@ -1,0 +1,189 @@
+"""Where the data of a study lies: real data as configured, else the miniature world, and what is derived from it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from workflow_scripts.data.voc import common_folder, pictures_folder
+from workflow_scripts.errors import UserError
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.configuration.config import (
+    ClassificationDataset,
+    CocoDataset,
+    ImageSet,
+    VocDataset,
+    VocSplit,
+)
+
+
+class DataLayout:
+    """Paths of data. Attributes are patterns with `{wildcards}`; methods give the files of one thing."""
+
+    def __init__(self, study: Study, raw: Callable[[str], Any] = str) -> None:
+        """`raw` marks the files of real data, whose identity is their manifest and not their modification time."""
+        self._study = study
+        self._raw = raw
+        self.root = f"{study.config.results}/{study.scale.name}"
+        self.data = f"{self.root}/data"
+        self.world = f"{self.root}/world"
+        self.voc_annotations = f"{self.data}/voc/{{split}}.json"
+        self.images = f"{self.data}/images-{{images}}.csv"
+
+    def image_set(self, train_set: str, split: str) -> ImageSet:
+        """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
+
+        Raises:
+            UserError: real data without keypoints, where they are asked for.
+        """
+        if train_set == "voc":
+            folders = [part.folder for part in self.voc_parts(split)]
+            return ImageSet(
+                annotations=self.voc_annotations.format(split=split), images=common_folder(folders)
+            )
+        given = self._study.config.datasets.coco
+        if given is None:
+            folder = f"{self.world}/coco"
+            name = "person_keypoints" if train_set == "keypoints" else "instances"
+            return ImageSet(
+                annotations=f"{folder}/annotations/{name}_{split}.json", images=f"{folder}/{split}"
+            )
+        instances: ImageSet = getattr(given, split)
+        if train_set == "coco":
+            return instances
+        if given.keypoints is None:
+            raise UserError(
+                "config.yaml: datasets.coco.keypoints: missing; list the experiment to hear what it needs"
+            )
+        return ImageSet(annotations=getattr(given.keypoints, split), images=instances.images)
+
+    def annotations(self, train_set: str, split: str, subset: str = "all") -> Any:
+        """The annotation file of a split or of a subset of COCO train, marked as raw where it is real."""
+        if subset != "all":
+            return self._subset_file("instances", subset)
+        path = self.image_set(train_set, split).annotations
+        real = self._study.config.datasets.coco is not None and train_set != "voc"
+        return self._raw(path) if real else path
+
+    def manifest(self, train_set: str, split: str, subset: str = "all") -> str:
+        """What identifies a split or a subset."""
+        return (
+            f"{self.data}/{train_set}-{split}.json"
+            if subset == "all"
+            else self._subset_file("manifest", subset)
+        )
+
+    # Images
+
+    def image_folder(self, images: str) -> str:
+        """The folder that a list of images is about: `coco-train`, `voc-val`, `classification-train`, …"""
+        train_set, _, split = images.rpartition("-")
+        if train_set == "classification":
+            return getattr(self.classification(), split)
+        return self.image_set(train_set, split).images
+
+    def image_parts(self, images: str) -> list[str]:
+        """The folders within `image_folder` that hold the images; of VOC, those of pictures alone."""
+        train_set, _, split = images.rpartition("-")
+        if train_set != "voc":
+            return [self.image_folder(images)]
+        return list(dict.fromkeys(pictures_folder(part.folder) for part in self.voc_parts(split)))
+
+    def image_hashes(self, train_set: str, split: str) -> str:
+        """The hashes of a split's images; keypoints are annotated on COCO's."""
+        name = "coco" if train_set == "keypoints" else train_set
+        return self.images.format(images=f"{name}-{split}")
+
+    def image_source(self, images: str) -> dict[str, str]:
+        """What must be there before the images are: the drawn world, where they are of it."""
+        given = self._study.config.datasets.model_dump()
+        drawn = given[images.rpartition("-")[0]] is None
+        return {"world": f"{self.world}/manifest.json"} if drawn else {}
+
+    # VOC
+
+    def voc_parts(self, split: str) -> tuple[VocSplit, ...]:
+        """Folders in VOC's layout that make up a split, each with its image list.
+
+        Raises:
+            UserError: a scale without a miniature world, and no real data.
+        """
+        given: VocDataset | None = self._study.config.datasets.voc
+        if given is None and self._study.scale.world is None:
+            raise UserError("config.yaml: datasets.voc: missing; name the folders and splits of its sets")
+        if given is None:
+            old, new = (f"{self.world}/voc/{name}" for name in ("VOC2007", "VOC2012"))
+            train = (VocSplit(folder=old, split="trainval"), VocSplit(folder=new, split="train"))
+            given = VocDataset(train=train, val=VocSplit(folder=new, split="val"))
+        return given.train if split == "train" else (given.val,)
+
+    def voc_inputs(self, split: str) -> dict[str, str]:
+        """What a split's annotations are made from, beside its folders: the drawn world, and the classes to know."""
+        drawn = self._study.config.datasets.voc is None
+        world = {"world": f"{self.world}/manifest.json"} if drawn else {}
+        return world | ({} if split == "train" else {"classes": self.voc_annotations.format(split="train")})
+
+    # Classification
+
+    def classification(self) -> ClassificationDataset:
+        """The image folders to pre-train on.
+
+        Raises:
+            UserError: a scale without a miniature world, and no real data.
+        """
+        if self._study.config.datasets.classification is None and self._study.scale.world is None:
+            raise UserError("config.yaml: datasets.classification: missing; name the folders to pre-train on")
+        folder = f"{self.world}/classification"
+        drawn = ClassificationDataset(train=f"{folder}/train", val=f"{folder}/val")
+        return self._study.config.datasets.classification or drawn
+
+    # Subsets
+
+    def _subset_file(self, what: str, name: str) -> str:
+        return f"{self.data}/subsets/{what}_{name}.json"
+
+    def subset_files(self, what: str) -> list[str]:
+        """The `instances` or `manifest` file of each nested subset."""
+        return [self._subset_file(what, name) for name in self._study.scale.subsets]
+
+    def subset_sizes(self) -> list[str]:
+        """The subsets as NAME=SIZE; with val2014 given, 35k is all of train2017 within it, the paper's val35k."""
+        val35k: dict[str, Any] = {"35k": "all"} if self.val2014() else {}
+        return [f"{name}={size}" for name, size in (self._study.scale.subsets | val35k).items()]
+
+    def val2014(self) -> list[Any]:
+        """The annotation file that makes val35k, where it is given."""
+        given: CocoDataset | None = self._study.config.datasets.coco
+        return [self._raw(given.val2014_annotations)] if given and given.val2014_annotations else []
+
+    # A recipe's data
+
+    def trained_on(self, recipe: Recipe) -> dict[str, Any]:
+        """Manifest, annotations and hashed images that a recipe trains on; of image folders, the images alone."""
+        if recipe.task == "classification":
+            return {"images": self.image_hashes("classification", "train")}
+        key = (recipe.train_set, "train", recipe.subset)
+        return {
+            "manifest": self.manifest(*key),
+            "annotations": self.annotations(*key),
+            "images": self.image_hashes(recipe.train_set, "train"),
+        }
+
+    def training_images(self, recipe_name: str) -> str:
+        """The folder of pictures that a recipe trains on."""
+        recipe = self._study.recipes[recipe_name]
+        if recipe.task == "classification":
+            return self.classification().train
+        return self.image_set(recipe.train_set, "train").images
+
+    def evaluated_on(self, recipe_name: str) -> dict[str, Any]:
+        """Manifest, annotations and images of the validation set that a recipe's checkpoints are evaluated on."""
+        train_set = self._study.recipes[recipe_name].train_set
+        return {
+            "manifest": self.manifest(train_set, "val"),
+            "annotations": self.annotations(train_set, "val"),
+            "images": self.image_hashes(train_set, "val"),
+        }
+
+    def evaluated_images(self, recipe_name: str) -> str:
+        """The folder of that set's images."""
+        return self.image_set(self._study.recipes[recipe_name].train_set, "val").images

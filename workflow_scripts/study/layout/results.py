@@ -1,0 +1,202 @@
+"""Where everything of a study lies, and which files each job reads: lookups by name, nothing parsed apart."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.requirements import missing
+from workflow_scripts.study.compiled.segments import Run
+from workflow_scripts.study.compiled.study import Chosen, ExperimentRun, Study
+from workflow_scripts.study.layout.data import DataLayout
+
+
+class Layout(DataLayout):
+    """Paths of a study. Attributes are patterns with `{wildcards}`; methods give the files of one thing."""
+
+    def __init__(self, study: Study, raw: Callable[[str], Any] = str) -> None:
+        """`raw` marks the files of real data, whose identity is their manifest and not their modification time."""
+        super().__init__(study, raw)
+        self.recipe = f"{self.root}/recipes/{{recipe}}.json"
+        self.segment = f"{self.root}/training/{{recipe}}/{{segment}}"
+        self.evaluation = f"{self.root}/evaluation/{{recipe}}/{{segment}}/{{iteration}}/{{testing}}"
+        self.run = f"{self.root}/runs/{{recipe}}/{{schedule}}"
+        self.search = f"{self.root}/search/{{search}}.json"
+        self.trained = f"{self.root}/pretraining/train/{{model}}"
+        self.fetched = f"{self.root}/pretraining/fetch/{{model}}"
+        self.verdicts = f"{self.root}/verdicts.json"
+        self.sheets = f"{self.root}/jobs"
+        self.logs = f"{self.root}/logs"
+        self.benchmarks = f"{self.root}/benchmarks"
+
+    # Training
+
+    def training_inputs(self, recipe_name: str, segment_name: str) -> dict[str, Any]:
+        """Recipe, data, and what the segment starts from: its parent's state, a backbone, or nothing."""
+        recipe = self._study.recipes[recipe_name]
+        segment = self._study.segments[recipe_name, segment_name]
+        inputs = {"recipe": self.recipe.format(recipe=recipe_name), **self.trained_on(recipe)}
+        if segment.parent:
+            inputs["parent"] = self._of(*segment.parent, "state.safetensors")
+        elif recipe.pretraining != "skip":
+            inputs["backbone"] = f"{self._pretrained(recipe)}/backbone.safetensors"
+        return inputs
+
+    def classifier_output(self, model: str, name: str) -> str:
+        """An output of the one segment that trains a model's classifier."""
+        recipe = f"classification-{model}"
+        (segment,) = [segment for segment in self._study.segments.values() if segment.recipe == recipe]
+        return self._of(recipe, segment.name, name)
+
+    # Runs
+
+    def evaluations_of_run(self, recipe: str, schedule: str, points: str, testing: str) -> list[str]:
+        """Metrics of the checkpoints along a run: all of its `curve`, or its `end`."""
+        return self._evaluations(self._study.runs[recipe, schedule], points, testing, "metrics.json")
+
+    def training_of_run(self, recipe: str, schedule: str) -> list[str]:
+        """Lines of metrics of a run's segments, first to last."""
+        segments = self._study.runs[recipe, schedule].segments
+        return [self._of(segment.recipe, segment.name, "metrics.jsonl") for segment in segments]
+
+    def search_tables(self, search: str) -> list[str]:
+        """The end of each run of a search."""
+        runs = self._study.searches[search].runs.values()
+        return [self._run(run, "end-single_scale.csv") for run in runs]
+
+    # Experiments
+
+    def run_tables(self, experiment: str, chosen: Chosen) -> list[str]:
+        """The table of each run of an experiment."""
+        return [self._member_table(member) for member in self._study.members_of(experiment, chosen)]
+
+    def certain_tables(self, experiment: str) -> list[str]:
+        """Those of them that no search decides on: they need not wait for one."""
+        members = self._study.members[experiment]
+        return [self._member_table(member) for member in members if member.choice is None]
+
+    def settings(self, experiment: str, chosen: Chosen) -> list[str]:
+        """What the experiment calls each of those runs."""
+        return [member.setting for member in self._study.members_of(experiment, chosen)]
+
+    def _member_table(self, member: ExperimentRun) -> str:
+        trained = member.points == "training"
+        return self._run(member.run, "training.csv" if trained else f"{member.points}-{member.testing}.csv")
+
+    def counted_runs(self) -> list[str]:
+        """Training tables of Fig. 2's runs, of the first seed alone: every seed sees as much."""
+        first = self._study.config.seeds[0]
+        runs = [member.run for member in self._study.members["fig2"]]
+        return [self._run(run, "training.csv") for run in runs if run.recipe.seed == first]
+
+    def counted_pretraining(self) -> list[str]:
+        """Lines of metrics of the pre-training behind Fig. 2's runs, where it is trained here."""
+        recipes = [member.run.recipe for member in self._study.members["fig2"]]
+        trained = {recipe.model for recipe in recipes if recipe.pretraining == "train"}
+        return [self.classifier_output(model, "metrics.jsonl") for model in sorted(trained)]
+
+    def table_of(self, experiment: str) -> str:
+        """The tidy table that a figure or table is made from, by hand too."""
+        if experiment == "fig2":
+            return f"{self.root}/tables/fig2-counts.csv"
+        kind = "training" if self._study.experiments[experiment].reads_training else "evaluations"
+        return f"{self.root}/tables/{experiment}-{kind}.csv"
+
+    def figure(self, name: str) -> list[str]:
+        """PNG and PDF of a figure."""
+        return [f"{self.root}/figures/{name}.{ending}" for ending in ("png", "pdf")]
+
+    def table(self, name: str) -> list[str]:
+        """CSV, Markdown and LaTeX of a table."""
+        return [f"{self.root}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")]
+
+    def refusal(self, experiment: str) -> str | None:
+        """Why an experiment cannot be run on the data that the configuration names; None where it can."""
+        if experiment in self._study.unfit:
+            return self._study.unfit[experiment]
+        study = self._study
+        return "\n".join(missing(study.config, study.scale, [study.experiments[experiment]])) or None
+
+    # Report
+
+    def named(self, figures: bool) -> list[str]:
+        """All experiments that are figures, or those that are tables."""
+        return [name for name, each in self._study.experiments.items() if each.is_figure == figures]
+
+    def asked(self, figures: bool) -> list[str]:
+        """The experiments of the configuration that are figures, or those that are tables."""
+        names = self._study.config.experiments
+        return [name for name in names if self._study.experiments[name].is_figure == figures]
+
+    def asked_tables(self, kind: str = "") -> list[str]:
+        """Tidy tables behind the asked figures and tables; with a kind, only `evaluations` or `training`."""
+        tables = [self.table_of(name) for name in self.asked(True) + self.asked(False)]
+        return [table for table in tables if table.endswith(f"{kind}.csv")]
+
+    def asked_searches(self) -> list[str]:
+        """Results of the searches behind the asked experiments."""
+        return _once(file for name in self._study.config.experiments for file in self.searches(name))
+
+    def searches(self, experiment: str) -> list[str]:
+        """Results of the searches that an experiment rests on."""
+        return [self.search.format(search=name) for name in self._study.searches_of(experiment)]
+
+    def asked_replicates(self, chosen: Chosen) -> list[str]:
+        """Resampled AP of the asked runs' evaluations, where one seed leaves no other interval."""
+        if len(self._study.config.seeds) > 1:
+            return []
+        files = [
+            file
+            for name in self._study.config.experiments
+            for member in self._study.members_of(name, chosen)
+            if member.points != "training"
+            for file in self._evaluations(member.run, member.points, member.testing, "replicates.csv")
+        ]
+        return _once(files)
+
+    def asked_recipes(self, chosen: Chosen) -> list[str]:
+        """Recipes of the asked runs, and of the pre-trainings that they start from."""
+        recipes = self._trained_recipes(chosen)
+        trained = [f"classification-{recipe.model}" for recipe in recipes if recipe.pretraining == "train"]
+        return [self.recipe.format(recipe=name) for name in _once([r.name for r in recipes] + trained)]
+
+    def asked_manifests(self, chosen: Chosen) -> list[str]:
+        """Manifests of the data behind the asked runs."""
+        recipes = self._trained_recipes(chosen)
+        trained = [self.manifest(recipe.train_set, "train", recipe.subset) for recipe in recipes]
+        evaluated = [self.manifest(recipe.train_set, "val") for recipe in recipes]
+        return _once(trained + evaluated)
+
+    def asked_pretrainings(self, chosen: Chosen) -> list[str]:
+        """Summaries of the pre-trainings behind the asked runs."""
+        begun = [recipe for recipe in self._trained_recipes(chosen) if recipe.pretraining != "skip"]
+        return [f"{folder}/summary.json" for folder in _once(map(self._pretrained, begun))]
+
+    def _trained_recipes(self, chosen: Chosen) -> list[Recipe]:
+        """Those of the asked runs' segments, which may be other recipes' up to a fork."""
+        asked = self._study.config.experiments
+        runs = [member.run for name in asked for member in self._study.members_of(name, chosen)]
+        names = _once(segment.recipe for run in runs for segment in run.segments)
+        return [self._study.recipes[name] for name in names]
+
+    def _pretrained(self, recipe: Recipe) -> str:
+        pattern = self.trained if recipe.pretraining == "train" else self.fetched
+        return pattern.format(model=recipe.model)
+
+    def _of(self, recipe: str, segment: str, name: str) -> str:
+        return f"{self.segment.format(recipe=recipe, segment=segment)}/{name}"
+
+    def _run(self, run: Run, name: str) -> str:
+        return f"{self.run.format(recipe=run.recipe.name, schedule=run.schedule.name)}/{name}"
+
+    def _evaluations(self, run: Run, points: str, testing: str, name: str) -> list[str]:
+        folders = [
+            self.evaluation.format(
+                recipe=segment.recipe, segment=segment.name, iteration=iteration, testing=testing
+            )
+            for segment, iteration in run.checkpoints(points)
+        ]
+        return [f"{folder}/{name}" for folder in folders]
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

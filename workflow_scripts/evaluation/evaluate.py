@@ -14,6 +14,7 @@ from typing import Any
 from workflow_scripts.data.voc import year_of
 from workflow_scripts.evaluation import bootstrap
 from workflow_scripts.evaluation.coco_metrics import IouType, evaluate
+from workflow_scripts.evaluation.voc_metrics import evaluate_voc
 from workflow_scripts.files import write_atomically, write_json
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compiled.reading import read_recipe
@@ -57,9 +58,6 @@ def main() -> None:
     files, iou_types = (arguments.annotations, arguments.detections), IOU_TYPES[recipe.detector]
     metrics: dict[Any, dict[str, Any]]
     if arguments.voc:
-        # Brings detectron2 and torch, which COCO's metrics do without.
-        from workflow_scripts.evaluation.voc_metrics import evaluate_voc
-
         folder, split = arguments.voc
         metrics = evaluate_voc(*files, Path(folder), split)
     else:

@@ -1,4 +1,7 @@
-"""PASCAL VOC's metrics of a detector's dump, by detectron2's own evaluator (evaluation/pascal_voc_evaluation.py)."""
+"""PASCAL VOC's metrics of a detector's dump, by detectron2's own evaluator (evaluation/pascal_voc_evaluation.py).
+
+detectron2 brings torch: it is imported where it is called, for COCO's metrics do without.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,10 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import msgspec
-import torch
-from detectron2.data import MetadataCatalog
-from detectron2.evaluation import PascalVOCDetectionEvaluator
-from detectron2.structures import Boxes, BoxMode, Instances
 from msgspec import Meta
 
 from workflow_scripts.data import coco, voc
@@ -89,8 +88,11 @@ def _write_truths(folder: Path, names: dict[int, str], objects: Iterable[_Truth]
 
 
 @contextmanager
-def _evaluator(folder: str, category_id: int, year: int) -> Iterator[PascalVOCDetectionEvaluator]:
+def _evaluator(folder: str, category_id: int, year: int) -> Iterator[Any]:
     """detectron2's evaluator of one class: its mean over several does not say what each scored."""
+    from detectron2.data import MetadataCatalog
+    from detectron2.evaluation import PascalVOCDetectionEvaluator
+
     name = f"{folder}/{category_id}"
     MetadataCatalog.get(name).set(thing_classes=[str(category_id)], dirname=folder, year=year, split="split")
     try:
@@ -100,8 +102,11 @@ def _evaluator(folder: str, category_id: int, year: int) -> Iterator[PascalVOCDe
 
 
 def _score(
-    evaluator: PascalVOCDetectionEvaluator, detections: Iterable[dict[str, Any]], names: dict[int, str]
+    evaluator: Any, detections: Iterable[dict[str, Any]], names: dict[int, str]
 ) -> dict[str, float]:
+    import torch
+    from detectron2.structures import Boxes, BoxMode, Instances
+
     of_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for detection in detections:
         of_image[detection["image_id"]].append(detection)

@@ -91,12 +91,12 @@ def job(rule_name, *given, optional=(), untracked=None, **options):
         named = {**wildcards, **as_plain(input), "output": str(output), **as_plain(output)}
         found = Sheet(
             rule_name,
-            job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)),
-            list(map(str, input)),
-            list(map(str, output)),
-            {name: named[name] for name in given}
+            options={name: named[name] for name in given}
             | {name: named.get(name) for name in optional}
             | {name: value(wildcards) if callable(value) else value for name, value in options.items()},
+            inputs=list(map(str, input)),
+            outputs=list(map(str, output)),
+            settings=job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)),
             untracked=untracked or {},
         )
         # Only where jobs will run: not for a dry run, nor for a question about the workflow.

@@ -20,7 +20,7 @@ SETTINGS = {"scale": "smoke", "wildcards": {}}
 def job(
     folder: Path, module: str, *words: str, settings: dict = SETTINGS, outputs: tuple[str, ...]
 ) -> list[str]:
-    sheet = Sheet("some", settings, inputs=[str(folder / "input")], outputs=list(outputs), options={})
+    sheet = Sheet("some", {}, [str(folder / "input")], list(outputs), settings)
     write_sheet(folder / "jobs", sheet)
     return [sys.executable, "-m", module, "--job", str(folder / "jobs" / sheet.name), *words]
 
@@ -77,7 +77,7 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 
 def test_options_come_from_the_sheet_and_the_command_line_counts_more(tmp_path: Path) -> None:
     outputs = [str(tmp_path / "told"), str(tmp_path / "given")]
-    sheet = Sheet("some", SETTINGS, [], outputs[:1], {"text": "a 'quoted' $text", "output": outputs[0]})
+    sheet = Sheet("some", {"text": "a 'quoted' $text", "output": outputs[0]}, [], outputs[:1], SETTINGS)
     write_sheet(tmp_path, sheet)
     command = [sys.executable, "-m", "workflow_scripts.jobs.write", "--job", str(tmp_path / sheet.name)]
     assert run(command).returncode == 0
@@ -86,7 +86,7 @@ def test_options_come_from_the_sheet_and_the_command_line_counts_more(tmp_path: 
 
 
 def test_a_sheet_is_named_after_all_that_counts() -> None:
-    first = Sheet("some", SETTINGS, ["in"], ["out"], {"text": "a"}, untracked={"workers": 1})
+    first = Sheet("some", {"text": "a"}, ["in"], ["out"], SETTINGS, untracked={"workers": 1})
     assert first.name == msgspec.structs.replace(first, untracked={"workers": 2}).name
     changes = {"settings": {}, "inputs": [], "outputs": ["other"], "options": {"text": "b"}, "rule": "other"}
     names = {msgspec.structs.replace(first, **{field: value}).name for field, value in changes.items()}
@@ -101,7 +101,7 @@ def test_the_words_of_a_sheet() -> None:
         "style": {"b": 1, "a": "x y"},
         "seed": 0,
     }
-    sheet = Sheet("some", SETTINGS, [], ["out"], options, untracked={"workers": 2})
+    sheet = Sheet("some", options, [], ["out"], SETTINGS, untracked={"workers": 2})
     expected = [
         "--test-aug-sides",
         "56",

@@ -101,9 +101,7 @@ def _evaluator(folder: str, category_id: int, year: int) -> Iterator[Any]:
         MetadataCatalog.remove(name)
 
 
-def _score(
-    evaluator: Any, detections: Iterable[dict[str, Any]], names: dict[int, str]
-) -> dict[str, float]:
+def _score(evaluator: Any, detections: Iterable[dict[str, Any]], names: dict[int, str]) -> dict[str, float]:
     import torch
     from detectron2.structures import Boxes, BoxMode, Instances
 

@@ -28,10 +28,10 @@ class Sheet(msgspec.Struct, frozen=True):
     """
 
     rule: str
-    settings: dict[str, Any]
+    options: dict[str, Any]
     inputs: list[str]
     outputs: list[str]
-    options: dict[str, Any]
+    settings: dict[str, Any]
     untracked: dict[str, Any] = {}
 
     @property

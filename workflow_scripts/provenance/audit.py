@@ -67,7 +67,7 @@ def _temporary(study: Study | None) -> Callable[[str], bool]:
 
 def _covered(results: Results, lists: list[str]) -> Callable[[Path], bool]:
     """Logs and the like, of which no result is made, exports, listed images, and what of a drawn world is not used."""
-    aside = [results.root / name for name in ("logs", "benchmarks", "crate.zip")] + results.crates
+    aside = [results.root / name for name in ("jobs", "logs", "benchmarks", "crate.zip")] + results.crates
     aside += [
         Path(record.outputs[0].path).parent for record in results.records.values() if record.rule == "world"
     ]

@@ -107,7 +107,7 @@ def test_the_words_of_a_sheet() -> None:
         "56",
         "64",
         "--style",
-        '{"a": "x y", "b": 1}',
+        '{"b": 1, "a": "x y"}',
         "--seed",
         "0",
         "--workers",

@@ -55,7 +55,7 @@ def _words(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, list):
         yield from map(str, value)
     else:
-        yield json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+        yield json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def write_sheet(folder: str | Path, sheet: Sheet) -> None:

@@ -1,6 +1,6 @@
 """Time of COCO's metrics by `coco_metrics` against pycocotools, in the same run, and the largest difference.
 
-    python -m benchmarks.coco_evaluation
+    python -m benchmarks.coco_evaluation [--require]
 
 Draws a data set of 1,000 images with 7 objects each and a detector's dump of 100 detections an image
 (ellipses of 10 categories, masks as RLE), writes both as files, and evaluates boxes and masks with either:
@@ -41,6 +41,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument(
+        "--require", action="store_true", help=f"exit with 1 below {LEAST_SPEEDUP} times pycocotools' speed"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         annotations, detections = Path(folder) / "annotations.json", Path(folder) / "detections.json"
@@ -58,7 +61,7 @@ def main() -> None:
             if not np.array_equal(theirs, ours):
                 raise SystemExit(f"{iou_type}: the metrics differ")
         row("together", *totals)
-        if totals[0] / totals[1] < LEAST_SPEEDUP:
+        if arguments.require and totals[0] / totals[1] < LEAST_SPEEDUP:
             raise SystemExit(f"below {LEAST_SPEEDUP} times the speed of pycocotools")
 
 

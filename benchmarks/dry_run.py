@@ -3,9 +3,10 @@
     python -m benchmarks.dry_run
 
 plans every experiment at the paper's scale for 1, 3 and 6 seeds, on files that only exist, and prints for each: jobs,
-seconds, peak memory, and milliseconds a job as a ratio to those of one seed.
+seconds, peak memory, and milliseconds a job as a ratio to those of the first.
 """
 
+import argparse
 import json
 import os
 import re
@@ -47,14 +48,14 @@ def datasets(folder: Path) -> dict[str, object]:
     }
 
 
-def plan(folder: Path, seeds: int) -> tuple[int, float]:
+def plan(folder: Path, experiments: list[str], seeds: int) -> tuple[int, float]:
     """Jobs of a dry run from nothing, and its seconds."""
-    values = {"scale": "paper", "experiments": EXPERIMENTS, "models": ["R50_GN", "R101_GN"]}
+    values = {"scale": "paper", "experiments": experiments, "models": ["R50_GN", "R101_GN"]}
     config = folder / "config.json"
     config.write_text(json.dumps({**values, "seeds": list(range(seeds)), "datasets": datasets(folder)}))
     options = ["--snakefile", str(REPOSITORY / "Snakefile"), "--dry-run", "--quiet", "rules"]
     files = [str(REPOSITORY / "config.yaml"), str(config)]
-    command = [sys.executable, "-m", "snakemake", *EXPERIMENTS, *options, "--configfile", *files]
+    command = [sys.executable, "-m", "snakemake", *experiments, *options, "--configfile", *files]
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
     seconds = time.perf_counter() - began
@@ -65,17 +66,28 @@ def plan(folder: Path, seeds: int) -> tuple[int, float]:
 
 
 def main() -> None:
-    """Measure and print."""
-    once = 0.0
-    for seeds in (1, 3, 6):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 6], help="numbers of seeds, ascending")
+    parser.add_argument("--experiments", nargs="+", default=EXPERIMENTS)
+    arguments = parser.parse_args()
+    once, before = 0.0, 0
+    for seeds in arguments.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            jobs, seconds = plan(Path(folder), seeds)
+            jobs, seconds = plan(Path(folder), arguments.experiments, seeds)
+        if jobs <= before:
+            raise SystemExit(
+                f"{seeds} seeds: found {jobs} jobs, expected more than the {before} of fewer seeds"
+            )
+        before = jobs
         once = once or seconds / jobs
         # Of the largest child so far: each is larger than the one before.
         megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(
             f"{seeds} seeds: {jobs:,} jobs, {seconds:.1f} s, {megabytes:.0f} MB, {1000 * seconds / jobs:.1f} ms a job "
-            f"({seconds / jobs / once:.2f} times that of one seed)"
+            f"({seconds / jobs / once:.2f} times that of the first)"
         )
 
 

@@ -1,6 +1,6 @@
 """Time and memory of the subset pass on an annotation file of COCO's size, against `orjson.loads`.
 
-    python -m benchmarks.subsets
+    python -m benchmarks.subsets [--require]
 
 Draws an annotation file with the numbers of instances_train2017.json (448 MB, 118,287 images, 860,001
 annotations), then runs each contender as a process of its own: wall time from start to exit, peak resident
@@ -10,12 +10,14 @@ setting.
 """
 
 import argparse
+import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +25,7 @@ from typing import NamedTuple
 IMAGES = 118_287
 ANNOTATIONS = 860_001
 CATEGORIES = 80
-SUBSETS = ["1k=1000", "3.5k=3500", "10k=10000", "35k=35000"]
+SUBSETS = {"1k": 1000, "3.5k": 3500, "10k": 10_000, "35k": 35_000}
 MOST_SECONDS_TO_ORJSON = 1.5
 MOST_BYTES = 2_500_000_000
 
@@ -42,23 +44,55 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--images", type=int, default=IMAGES, help="fewer scale annotations and subsets with them"
+    )
+    parser.add_argument(
+        "--require", action="store_true", help="exit with 1 where the pass is not within its bounds"
+    )
     parser.add_argument("--folder", type=Path, help="where the file is drawn (default: a temporary folder)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         annotations = Path(folder) / "instances.json"
-        draw_annotation_file(annotations)
+        share = arguments.images / IMAGES
+        count = round(ANNOTATIONS * share)
+        draw_annotation_file(annotations, arguments.images, count)
         megabytes = annotations.stat().st_size / 1e6
         print(
-            f"{megabytes:.0f} MB, {IMAGES:,} images, {ANNOTATIONS:,} annotations, best of {arguments.repeats}"
+            f"{megabytes:.0f} MB, {arguments.images:,} images, {count:,} annotations, best of {arguments.repeats}"
         )
-        report(*measure_in_turns(annotations, Path(folder) / "subsets", arguments.repeats))
+        subsets = {name: max(1, round(size * share)) for name, size in SUBSETS.items()}
+        costs = measure_in_turns(annotations, subsets, Path(folder) / "subsets", arguments.repeats)
+        check_subsets(annotations, subsets, Path(folder) / "subsets")
+    met = report(*costs)
+    raise SystemExit(arguments.require and not met)
 
 
-def measure_in_turns(annotations: Path, output_dir: Path, repeats: int) -> tuple[Cost, Cost]:
+def check_subsets(annotations: Path, subsets: dict[str, int], folder: Path) -> None:
+    """Refuse to compare with a pass that did not keep the images asked for, with all of their annotations."""
+    objects = Counter(each["image_id"] for each in json.loads(annotations.read_bytes())["annotations"])
+    before: set[int] = set()
+    for name, size in subsets.items():
+        kept = json.loads((folder / f"instances_{name}.json").read_bytes())
+        images = {image["id"] for image in kept["images"]}
+        complete = Counter(each["image_id"] for each in kept["annotations"])
+        if (
+            len(images) != size
+            or not before <= images
+            or complete != {i: objects[i] for i in images if objects[i]}
+        ):
+            raise SystemExit(f"subset {name}: expected {size} images, nested, with all of their annotations")
+        before = images
+
+
+def measure_in_turns(
+    annotations: Path, subsets: dict[str, int], output_dir: Path, repeats: int
+) -> tuple[Cost, Cost]:
     """The cost of `orjson.loads` and of the subset pass, each the least of `repeats` processes."""
     load = [sys.executable, "-c", LOAD_WITH_ORJSON, str(annotations)]
     subset = [sys.executable, "-m", "workflow_scripts.data.subsets", "--annotations", str(annotations)]
-    subset += ["--subsets", *SUBSETS, "--seed", "0", "--output-dir", str(output_dir)]
+    sizes = [f"{name}={size}" for name, size in subsets.items()]
+    subset += ["--subsets", *sizes, "--seed", "0", "--output-dir", str(output_dir)]
     loads, passes = zip(*((measure(load), measure(subset)) for _ in range(repeats)), strict=True)
     return least(loads), least(passes)
 
@@ -78,7 +112,8 @@ def least(costs: tuple[Cost, ...]) -> Cost:
     return Cost(min(cost.seconds for cost in costs), min(cost.peak_bytes for cost in costs))
 
 
-def report(load: Cost, subset: Cost) -> None:
+def report(load: Cost, subset: Cost) -> bool:
+    """Print both; whether the pass is within its bounds."""
     ratio = subset.seconds / load.seconds
     print(f"{'':24}{'seconds':>10}{'x orjson':>10}{'peak MB':>10}{'x orjson':>10}")
     for name, cost in (("orjson.loads", load), ("subset pass, 4 sizes", subset)):
@@ -87,15 +122,14 @@ def report(load: Cost, subset: Cost) -> None:
     met = ratio <= MOST_SECONDS_TO_ORJSON and subset.peak_bytes < MOST_BYTES
     bounds = f"{MOST_SECONDS_TO_ORJSON} x the time and {MOST_BYTES / 1e9:.1f} GB"
     print(f"within {bounds}" if met else f"NOT within {bounds}")
-    if not met:
-        raise SystemExit(1)
+    return met
 
 
-def draw_annotation_file(path: Path) -> None:
-    """Write an annotation file of COCO's size and shape, the same bytes every time, entry by entry."""
+def draw_annotation_file(path: Path, images: int, annotations: int) -> None:
+    """Write an annotation file of COCO's shape, the same bytes every time, entry by entry."""
     rng = random.Random(0)
     polygons = [draw_polygon(rng) for _ in range(4096)]
-    image_ids = rng.sample(range(1, 600_000), IMAGES)
+    image_ids = rng.sample(range(1, 600_000), images)
     with path.open("w") as file:
         file.write(
             '{"info": {"description": "COCO-sized", "year": 2017}, "licenses": [{"id": 1, "name": "none"}], '
@@ -104,7 +138,7 @@ def draw_annotation_file(path: Path) -> None:
         file.writelines(separated(draw_image(image_id) for image_id in image_ids))
         file.write('], "annotations": [')
         file.writelines(
-            separated(draw_annotation(rng, number, image_ids, polygons) for number in range(ANNOTATIONS))
+            separated(draw_annotation(rng, number, image_ids, polygons) for number in range(annotations))
         )
         file.write('], "categories": [')
         names = range(1, CATEGORIES + 1)

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout
+from workflow_scripts.jobs import environment
 from workflow_scripts.jobs.record import ENDING, read_record
-from workflow_scripts.provenance import audit, environment
+from workflow_scripts.provenance import audit
 
 CONFIG = {"scale": "smoke", "experiments": ["fig7_left"], "seeds": [0]}
 pytestmark = pytest.mark.slow

@@ -22,6 +22,7 @@ from tests.training import (
     training_command,
 )
 from workflow_scripts.errors import UserError
+from workflow_scripts.models.tensors import load_tensors, save_tensors, tensors_digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.configuration.scales import TrainingNumbers
@@ -29,14 +30,7 @@ from workflow_scripts.training.examples import Examples, detection_examples
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import (
-    State,
-    load_state,
-    load_tensors,
-    save_state,
-    save_tensors,
-    tensors_digest,
-)
+from workflow_scripts.training.state import State, load_state, save_state
 from workflow_scripts.training.train import main
 
 ALONE = Processes(rank=0, count=1, device="cpu")

@@ -24,11 +24,12 @@ from workflow_scripts.models import published as fetching
 from workflow_scripts.models.build import build, build_optimizer, load_backbone
 from workflow_scripts.models.config import RGB_MEAN, RGB_STD, detectron2_config
 from workflow_scripts.models.published import bgr_to_rgb, read_published, torchvision_names
+from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.configuration.config import PublishedWeights
 from workflow_scripts.training import backbone as measuring
-from workflow_scripts.training.state import capture, load_tensors, save_state
+from workflow_scripts.training.state import capture, save_state
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from tests.training import TinyWorld, tiny_recipe, tiny_world
 from workflow_scripts.errors import UserError
 from workflow_scripts.evaluation.detect import Augmentation, detect, main
 from workflow_scripts.models.build import build
+from workflow_scripts.models.tensors import save_tensors
 from workflow_scripts.training.examples import category_ids, coco_records
-from workflow_scripts.training.state import save_tensors
 
 AUGMENTATION = Augmentation((32, 40, 48), 64)
 

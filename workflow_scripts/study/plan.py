@@ -5,9 +5,10 @@ measured or published, and parameters.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from workflow_scripts.study.expand import ExperimentRun
 from workflow_scripts.study.recipes import Recipe
 from workflow_scripts.study.segments import Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.study import Study
@@ -41,6 +42,48 @@ def plan(study: Study) -> list[Cost]:
     if classifiers:
         rows.append(_cost(study, "pre-training", [], classifiers))
     return [*rows, _cost(study, "all", asked, _trained(study))]
+
+
+def seconds_expected(study: Study, rule: str, wildcards: Mapping[str, str]) -> float:
+    """Seconds that the job of a rule and its wildcards takes by the scale's costs; 0 where they name none."""
+    if rule not in ("train", "detect"):
+        return 0.0
+    recipe = study.recipes[wildcards["recipe"]]
+    if rule == "detect":
+        return _seconds_an_evaluation(study, recipe, wildcards["testing"])
+    segment = study.segments[wildcards["recipe"], wildcards["segment"]]
+    return segment.iterations * _seconds_an_iteration(study, recipe)
+
+
+def jobs_after_searches(
+    study: Study, experiments: Iterable[str], searches: Collection[str]
+) -> list[tuple[str, dict[str, str]]]:
+    """Rule and wildcards of the jobs that train and evaluate what the searches choose for the experiments.
+
+    The first point stands for the chosen one. Jobs that another run has, too, are among them.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    for name in experiments:
+        for member in study.members_of(name, study.first_point):
+            if member.choice is not None and member.choice.search in searches:
+                found += _jobs_of(member)
+    return [job for position, job in enumerate(found) if job not in found[:position]]
+
+
+def _jobs_of(member: ExperimentRun) -> Iterator[tuple[str, dict[str, str]]]:
+    run, testing = member.run, member.testing
+    named = {"recipe": run.recipe.name, "schedule": run.schedule.name}
+    for segment in run.segments:
+        yield "recipe", {"recipe": segment.recipe}
+        yield "train", {"recipe": segment.recipe, "segment": segment.name}
+    if member.points == "training":
+        yield "run_training", named
+        return
+    for segment, at in run.checkpoints(member.points):
+        checkpoint = {"iteration": str(at), "testing": testing}
+        for rule in ("detect", "evaluate"):
+            yield rule, {"recipe": segment.recipe, "segment": segment.name, **checkpoint}
+    yield "run_evaluations", {**named, "points": member.points, "testing": testing}
 
 
 def _detectors(study: Study, names: Iterable[str]) -> list[Segment]:

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import INTERRUPTED
 from workflow_scripts.provenance.record import record_path
-from workflow_scripts.terminal.words import cut
+from workflow_scripts.terminal import words
 
 LAST_LINES = 15
 WIDEST_OF_LOG = 160
@@ -17,6 +18,15 @@ SAVED = f"exit code {INTERRUPTED}"
 _EXIT = re.compile(r"returned non-zero exit status (\d+)\.\s*$")
 _SIGNAL = re.compile(r"died with <Signals\.(\w+): \d+>\.\s*$")
 _BOILERPLATE = re.compile(r"\s*For further error details see the cluster/cloud log.*$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that failed, by what it does and its logs; one that `saved` can go on where it stopped."""
+
+    message: str
+    logs: list[str]
+    saved: bool
 
 
 def end_of_command(error: str) -> str | None:
@@ -60,13 +70,13 @@ def why(said: str | None, end: str | None) -> str:
     """How a job ended, in brackets: its exit code, and what a cluster says of it."""
     reasons = [end] if end else []
     if said and (cluster := _BOILERPLATE.sub("", said)):
-        reasons.append(cut(cluster, 120))
+        reasons.append(words.cut(cluster, 120))
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def failure(rule: str, message: str, reason: str, logs: Sequence[str]) -> str:
     """A job's failure on half a screen: what it was, the end of its logs, and where they are."""
-    lines = [cut(f"FAILED: {message}, rule {rule}{reason}")]
+    lines = [words.cut(f"FAILED: {message}, rule {rule}{reason}")]
     left = LAST_LINES
     for log in logs:
         found = last_lines(Path(log))[-left:] if left else []
@@ -78,4 +88,24 @@ def failure(rule: str, message: str, reason: str, logs: Sequence[str]) -> str:
 
 def saved(message: str, logs: Sequence[str]) -> str:
     """A training that had to end before its segment did."""
-    return cut(f"Saved and stopped before its end: {message}; log {', '.join(logs)}")
+    return words.cut(f"Saved and stopped before its end: {message}; log {', '.join(logs)}")
+
+
+def stopped(done: int, total: int, seconds: float) -> str:
+    """That the run ended early without a failure."""
+    return f"Stopped: {words.so_far(done, total, seconds)}. To go on, {words.GO_ON}"
+
+
+def all_failed(done: int, total: int, seconds: float, jobs: Sequence[Failed]) -> str:
+    """Which jobs failed, and what to do."""
+    lines = [f"{words.count(len(jobs))} failed, {words.so_far(done, total, seconds)}:"]
+    for job in jobs[: words.MOST_NAMED]:
+        lines += [words.cut_end("  ", f"{job.message}{' (saved, not at its end yet)' if job.saved else ''}")]
+        lines += [f"    {log}" for log in job.logs]
+    if len(jobs) > words.MOST_NAMED:
+        lines.append(f"  and {len(jobs) - words.MOST_NAMED} more")
+    if all(job.saved for job in jobs):
+        return "\n".join([*lines, f"What to do: {words.GO_ON}"])
+    return "\n".join(
+        [*lines, f"What to do: the end of its log says what a job lacked; mend that, then {words.GO_ON}"]
+    )

@@ -34,6 +34,7 @@ NEEDLESS = (
 )
 """How messages begin that say nothing of the study. `Exiting because …` gives way to the list of failed jobs."""
 _RESTART = re.compile(r"Trying to restart job (\S+)\.$")
+_WITHOUT_OUTPUT = re.compile(r"^Job (\S+)\s+completed successfully, but", re.MULTILINE)
 _SUBMITTED = re.compile(r"Job (\S+) has been submitted with SLURM jobid (\S+) \(log: (.+)\)\.$")
 
 
@@ -46,14 +47,12 @@ class Needed(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to show a record. What is unknown is shown."""
-        event = _event(record)
-        if event == "workflow_started":
+        event, text = _event(record), str(record.msg)
+        if event == "workflow_started" or text.startswith(FIRST):
             self.running = True
         if not self.running:
             return True
-        return event not in NEEDLESS_EVENTS | {"workflow_started"} and not str(record.msg).startswith(
-            NEEDLESS
-        )
+        return event not in NEEDLESS_EVENTS and not text.startswith(NEEDLESS)
 
 
 class Lines(logging.Formatter):
@@ -112,7 +111,7 @@ class Lines(logging.Formatter):
             progress.done, progress.total, progress.elapsed, progress.seconds_left(), message
         )
         grown = progress.grown()
-        return f"{words.growth(grown.before, grown.now, grown.choices)}\n{line}" if grown else line
+        return f"{words.growth(grown.before, grown.now, grown.searches)}\n{line}" if grown else line
 
     def _command(self, record: logging.LogRecord) -> str:
         command = record.__dict__.get("shellcmd") or record.__dict__.get("cmd")
@@ -123,20 +122,25 @@ class Lines(logging.Formatter):
         return ""
 
     def _error(self, record: logging.LogRecord) -> str:
-        """What a command ended with is said with its job, whose failure the same thread tells next."""
-        end = failures.end_of_command(str(record.msg))
-        if end is None:
-            return self._usual.format(record)
-        self._ends[record.thread] = end
-        return ""
+        """What a command ended with is said with its job, whose failure the same thread tells next.
+
+        No failure follows where a job did not write its output, so that is read from the error itself.
+        """
+        text = str(record.msg)
+        if end := failures.end_of_command(text):
+            self._ends[record.thread] = end
+            return ""
+        if found := _WITHOUT_OUTPUT.search(text):
+            self._progress.fail(found[1], self._named(found[1]), [])
+        return self._usual.format(record)
 
     def _failed(self, record: logging.LogRecord) -> str:
         found = record.__dict__
         number, logs = str(found["jobid"]), list(found["log"])
         end = self._ends.pop(record.thread, None) or failures.recorded_end(found["output"])
-        self._progress.fail(number, logs)
-        message = self._progress.messages.get(number, found["rule_name"])
-        if end == failures.SAVED:
+        message, saved = self._named(number), end == failures.SAVED
+        self._progress.fail(number, message, logs, saved)
+        if saved:
             return failures.saved(message, logs)
         return failures.failure(found["rule_name"], message, failures.why(found["rule_msg"], end), logs)
 
@@ -148,13 +152,14 @@ class Lines(logging.Formatter):
     def _said(self, record: logging.LogRecord) -> str:
         text = str(record.msg)
         if found := _RESTART.match(text):
-            return words.cut(
-                f"Started again: {self._progress.messages.get(found[1], 'jobs that run together')}"
-            )
+            return words.cut(f"Started again: {self._named(found[1])}")
         if found := _SUBMITTED.match(text):
-            message = self._progress.messages.get(found[1], "jobs that run together")
-            return words.submitted(found[2], found[3], message)
+            return words.submitted(found[2], found[3], self._named(found[1]))
         return self._usual.format(record)
+
+    def _named(self, number: str) -> str:
+        """What a job does; a group of jobs has no message."""
+        return self._progress.messages.get(number, "jobs that run together")
 
     def _nothing(self, record: logging.LogRecord) -> str:
         return ""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.terminal import words
+from workflow_scripts.terminal import failures, words
 from workflow_scripts.terminal.formatter import ENDING, Lines, Needed
 from workflow_scripts.terminal.jobs import Expected, Job, Jobs, Later
 from workflow_scripts.terminal.progress import Progress
@@ -42,8 +42,9 @@ class Terminal:
     def failed(self) -> None:
         """Say which jobs failed, and what to do."""
         progress = self._progress
-        failed = [(progress.messages.get(number, number), logs) for number, logs in progress.failed.items()]
-        self._say(words.failure(progress.done, progress.total, progress.elapsed, failed))
+        counts = progress.done, progress.total, progress.elapsed
+        failed = list(progress.failed.values())
+        self._say(failures.all_failed(*counts, failed) if failed else failures.stopped(*counts))
 
     def _say(self, text: str) -> None:
         self._logger.info(text, extra={"event": ENDING})

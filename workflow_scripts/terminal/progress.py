@@ -4,17 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from workflow_scripts.terminal.failures import Failed
 from workflow_scripts.terminal.jobs import Expected, Job, Jobs
 from workflow_scripts.terminal.remaining import Measured, Work, seconds_left
 
 
 @dataclass(frozen=True)
 class Growth:
-    """That the number of jobs changed, and the messages of the jobs that finished since and may be why."""
+    """That the number of jobs changed, and the searches that have chosen since."""
 
     before: int
     now: int
-    choices: list[str]
+    searches: list[str]
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Progress:
         self._earlier: dict[str, float] = {}
         self._running: dict[str, Running] = {}
         self._measured: dict[str, Measured] = {}
-        self._choices: list[str] = []
+        self._searches: list[str] = []
         self._told = 0
         self.messages: dict[str, str] = {}
-        self.failed: dict[str, list[str]] = {}
-        """By number of the job, the logs of each that failed and was not started again."""
+        self.failed: dict[str, Failed] = {}
+        """By number of the job, those that were not started again."""
         self.done = 0
 
     @property
@@ -81,11 +82,11 @@ class Progress:
         before = self._measured.get(job.rule, Measured())
         self._measured[job.rule] = before.and_one(seconds, self._expected(job.rule, dict(job.wildcards)))
         if job.chooses:
-            self._choices.append(self.messages[number])
+            self._searches.append(", ".join(value for _, value in sorted(job.wildcards)))
 
-    def fail(self, number: str, logs: list[str]) -> None:
-        """A job failed."""
-        self.failed[number] = logs
+    def fail(self, number: str, message: str, logs: list[str], saved: bool = False) -> None:
+        """A job failed, or `saved` what it had and stopped."""
+        self.failed[number] = Failed(message, logs, saved)
         running = self._running.pop(number, None)
         if running is not None:
             self._earlier[number] = self._earlier.get(number, 0.0) + self._stop(running)
@@ -96,8 +97,8 @@ class Progress:
         if before == now:
             return None
         self._told = now
-        choices, self._choices = self._choices, []
-        return Growth(before, now, choices)
+        searches, self._searches = self._searches, []
+        return Growth(before, now, searches)
 
     def seconds_left(self) -> float | None:
         """Seconds until the run ends, with the jobs that searches will add; None where they cannot be told yet."""

@@ -58,20 +58,27 @@ def cut_end(beginning: str, text: str) -> str:
 
 def beginning(total: int, searches: int, later: int) -> str:
     """How many jobs, and that searches will add to them."""
-    sentence = f"{_jobs(total)} to run."
+    sentence = f"{count(total)} to run."
     if not searches:
         return sentence
-    number = "A search chooses" if searches == 1 else f"{searches} searches choose"
-    added = f"about {_jobs(later)} more" if later else "jobs"
-    return f"{sentence} {number} hyper-parameters on the way, which adds {added}."
+    who = "a search chooses" if searches == 1 else f"{searches} searches choose"
+    more = f"about {count(later)}" if later else "jobs"
+    return f"{sentence} Among them {who} hyper-parameters, which will add {more}."
 
 
-def growth(before: int, now: int, choices: Sequence[str]) -> str:
-    """Why the number of jobs changed, and what it is now."""
+def growth(before: int, now: int, searches: Sequence[str]) -> str:
+    """Why the number of jobs changed, and what it is now; `searches` have chosen since."""
     if now < before:
-        return f"{_jobs(before - now)} turned out not to be needed: {now} in all."
-    why = f"Done: {cut('; '.join(choices), 150)}. This adds" if choices else "There turned out to be"
-    return f"{why} {_jobs(now - before)}{' more' if not choices else ''}: {now} in all."
+        return f"{count(before - now)} turned out not to be needed: {now} in all."
+    more = f"{count(now - before)}: {now} in all."
+    if not searches:
+        return f"More turned out to be needed, {more}"
+    who = (
+        f"search {searches[0]} has"
+        if len(searches) == 1
+        else f"searches {cut(', '.join(searches), 150)} have"
+    )
+    return f"The {who} chosen, which adds {more}"
 
 
 def submitted(number: str, log: str, what: str) -> str:
@@ -84,23 +91,14 @@ def success(done: int, seconds: float, files: Sequence[str]) -> str:
     named = [f"  {file}" for file in files[:MOST_NAMED]]
     if len(files) > MOST_NAMED:
         named.append(f"  and {len(files) - MOST_NAMED} more")
-    return "\n".join([f"Done: {_jobs(done)} in {elapsed(seconds)}.{' Made:' if named else ''}", *named])
+    return "\n".join([f"Done: {count(done)} in {elapsed(seconds)}.{' Made:' if named else ''}", *named])
 
 
-def failure(done: int, total: int, seconds: float, failed: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Which jobs failed, by message and logs, and what to do."""
-    counted = f"{done} of {_jobs(total)} done in {elapsed(seconds)}"
-    if not failed:
-        return f"Stopped: {counted}. To go on, {GO_ON}"
-    lines = [f"{_jobs(len(failed))} failed, {counted}:"]
-    for what, logs in failed[:MOST_NAMED]:
-        lines += [cut(f"  {what}"), *(f"    {log}" for log in logs)]
-    if len(failed) > MOST_NAMED:
-        lines.append(f"  and {len(failed) - MOST_NAMED} more")
-    return "\n".join(
-        [*lines, f"What to do: the end of its log says what a job lacked; mend that, then {GO_ON}"]
-    )
+def so_far(done: int, total: int, seconds: float) -> str:
+    """How much of a run is done, in which time."""
+    return f"{done} of {count(total)} done in {elapsed(seconds)}"
 
 
-def _jobs(number: int) -> str:
+def count(number: int) -> str:
+    """`1 job`, `2 jobs`."""
     return f"{number} job" if number == 1 else f"{number} jobs"

@@ -366,6 +366,7 @@ def test_a_run_is_a_line_a_job_and_an_answer(folder: Path) -> None:
     code, lines = snakemake(folder, "report")
     assert code == 0
     assert lines[0] == "3 jobs to run."
+    assert "" not in lines
     jobs = [line.split("  ") for line in lines if line.startswith("[")]
     assert [what for _, what in jobs] == [
         "Training the trunk",
@@ -404,7 +405,9 @@ def test_failures_are_shown_and_listed(folder: Path) -> None:
 
 def test_commands_are_shown_when_asked_for(folder: Path) -> None:
     _, lines = snakemake(folder, "trunk.txt", "--printshellcmds")
-    assert lines[lines.index("[0/1] 0:00  Training the trunk") + 1] == "    touch trunk.txt"
+    at = lines.index("[0/1] 0:00  Training the trunk")
+    assert lines[at + 1] == "    touch trunk.txt"
+    assert lines[at + 3] == "  trunk.txt" and "The answer." not in lines, "the report was not asked for"
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--verbose", "--quiet=host"])

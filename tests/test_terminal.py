@@ -1,6 +1,7 @@
 """What a person sees of a run: a line a job, how long it still takes, what failed, and the answer."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from workflow_scripts.study.plan import jobs_after_searches, seconds_expected
 from workflow_scripts.study.study import compile_study
 from workflow_scripts.terminal import failures, words
 from workflow_scripts.terminal.failures import Failed
+from workflow_scripts.terminal.formatter import Lines, Needed
 from workflow_scripts.terminal.jobs import Job, Jobs, after_searches
 from workflow_scripts.terminal.progress import Growth, Progress
 from workflow_scripts.terminal.remaining import Measured, Work, seconds_left, seconds_of
@@ -251,6 +253,35 @@ def test_the_end_lists_what_failed_and_what_to_do() -> None:
     assert "mend that, then run the same command again" in lines[-1]
     saved = failures.all_failed(30, 215, 252, [Failed("Training a", ["a.log"], saved=True)])
     assert "mend" not in saved and "saved, not at its end yet" in saved
+
+
+# A cluster
+
+
+def test_a_cluster_names_its_jobs() -> None:
+    handler = SimpleNamespace(last_msg_was_job_info=False)
+    graph = Graph(training("a"))
+    jobs = Jobs(lambda: graph, lambda waiting: [])
+    needed = Needed()
+    lines = Lines(handler, logging.Formatter(), needed, Progress(jobs, ten_seconds), jobs)
+
+    def shown(text: str | None, **fields: Any) -> str:
+        record = logging.makeLogRecord({"msg": text, "levelno": logging.INFO, **fields})
+        return lines.format(record) if needed.filter(record) else ""
+
+    together = [
+        SimpleNamespace(message=message, uuid=lambda name=name: name)
+        for name, message in {"u1": "Detecting with a", "u2": "Evaluating a"}.items()
+    ]
+    assert shown("Building DAG of jobs...") != "", "nothing runs yet"
+    assert shown("Workflow has started!", event="workflow_started") == ""
+    assert shown("Building DAG of jobs...") == ""
+    assert shown("Group job evaluation", event="group_info", jobs=together) == ""
+    assert shown("Job u2 has been submitted with SLURM jobid 7 (log: slurm/7.log).") == (
+        "    SLURM job 7, log slurm/7.log: Detecting with a; Evaluating a"
+    )
+    assert shown("Trying to restart job u2.") == "Started again: Detecting with a; Evaluating a"
+    assert shown("The disk is full.") == "The disk is full.", "what is unknown is shown"
 
 
 # The answer

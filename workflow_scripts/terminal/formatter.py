@@ -16,6 +16,7 @@ FIRST = "Assuming unrestricted shared filesystem usage"
 NEEDLESS = (
     FIRST,
     "Building DAG of jobs",
+    "Cleaning up SLURM log files",
     "Conda environments: ignored",
     "DAG of jobs will be updated after completion",
     "Elapsed time: ",
@@ -82,7 +83,7 @@ class Lines(logging.Formatter):
             "job_error": self._failed,
             "error": self._error,
             "group_error": self._group_failed,
-            "group_info": self._nothing,
+            "group_info": self._group,
             "progress": self._nothing,
             None: self._said,
         }
@@ -144,10 +145,17 @@ class Lines(logging.Formatter):
             return failures.saved(message, logs)
         return failures.failure(found["rule_name"], message, failures.why(found["rule_msg"], end), logs)
 
+    def _group(self, record: logging.LogRecord) -> str:
+        """Its jobs follow, each with its line. A group goes by the name of its last job, which any of them may be."""
+        jobs = record.__dict__["jobs"]
+        messages = "; ".join(sorted(job.message or job.rule.name for job in jobs))
+        self._progress.messages |= {job.uuid(): messages for job in jobs}
+        return ""
+
     def _group_failed(self, record: logging.LogRecord) -> str:
         """Its jobs follow, each with its own log; here is the log that they have in common."""
         logs = ", ".join(record.__dict__["aux_logs"])
-        return words.cut(f"A job of these failed, which ran together{f'; log {logs}' if logs else ''}:")
+        return words.cut(f"One of the next jobs failed, which ran together{f'; log {logs}' if logs else ''}:")
 
     def _said(self, record: logging.LogRecord) -> str:
         text = str(record.msg)
@@ -158,8 +166,8 @@ class Lines(logging.Formatter):
         return self._usual.format(record)
 
     def _named(self, number: str) -> str:
-        """What a job does; a group of jobs has no message."""
-        return self._progress.messages.get(number, "jobs that run together")
+        """What a job or a group of jobs does."""
+        return self._progress.messages.get(number, f"job {number}")
 
     def _nothing(self, record: logging.LogRecord) -> str:
         return ""

@@ -62,12 +62,14 @@ def jobs_after_searches(
 
     The first point stands for the chosen one. Jobs that another run has, too, are among them.
     """
-    found: list[tuple[str, dict[str, str]]] = []
-    for name in experiments:
-        for member in study.members_of(name, study.first_point):
-            if member.choice is not None and member.choice.search in searches:
-                found += _jobs_of(member)
-    return [job for position, job in enumerate(found) if job not in found[:position]]
+    members = [member for name in experiments for member in study.members_of(name, study.first_point)]
+    found = [
+        job
+        for member in members
+        if member.choice is not None and member.choice.search in searches
+        for job in _jobs_of(member)
+    ]
+    return list({(rule, *wildcards.items()): (rule, wildcards) for rule, wildcards in found}.values())
 
 
 def _jobs_of(member: ExperimentRun) -> Iterator[tuple[str, dict[str, str]]]:

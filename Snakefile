@@ -37,9 +37,11 @@ rule plan:
     conda:
         "envs/environment.yaml"
     params:
-        plan=lambda wildcards: as_text(STUDY, plan(STUDY)),
+        job=job("plan", study=config),
+    message:
+        "Planning {SCALE.name}"
     shell:
-        "printf '%s\\n' {params.plan:q} | tee {log:q}"
+        "python -m workflow_scripts.study.plan --job {params.job:q} | tee {log:q}"
 
 
 # One figure or table: `snakemake fig7`.

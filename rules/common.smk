@@ -5,16 +5,21 @@ import os
 import re
 import shlex
 import sys
+from functools import partial
 
 sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, write_sheet
-from workflow_scripts.study.layout.results import Layout
-from workflow_scripts.study.settings import job_settings
+from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.layout.results import Layout
+from workflow_scripts.study.plan import seconds_expected
+from workflow_scripts.study.settings import job_settings
 from workflow_scripts.study.summary import sharing, summary
+from workflow_scripts.terminal.install import install
+from workflow_scripts.terminal.jobs import after_searches
 
 # Jobs find the package from whichever folder the workflow runs in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
@@ -35,6 +40,26 @@ EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
 # Snakemake starts a training again in a new job; within a job it must not.
 RETRIES = TRAIN.retries if workflow.is_main_process else 0
+
+
+# What a person sees of the run; nothing of it in the jobs that it starts.
+TERMINAL = workflow.is_main_process and install(
+    logger,
+    workflow.output_settings,
+    graph=lambda: workflow.dag,
+    expected=partial(seconds_expected, STUDY),
+    later=partial(after_searches, STUDY),
+)
+
+
+onsuccess:
+    if TERMINAL:
+        TERMINAL.succeeded(f"{LAYOUT.root}/report.html", lambda: answer_of(LAYOUT.verdicts, SCALE.name))
+
+
+onerror:
+    if TERMINAL:
+        TERMINAL.failed()
 
 
 # With a limit on jobs a second, and Snakemake 9 sets one, each pass of its scheduler starts a timer for another: they pile

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.training import (
 )
 from workflow_scripts.errors import INTERRUPTED, MISTAKE
 from workflow_scripts.jobs.record import ENDING
+from workflow_scripts.jobs.sheet import Sheet, write_sheet
 from workflow_scripts.training.loop import NonFiniteLoss
 from workflow_scripts.training.segment import _check_finite
 from workflow_scripts.training.state import State
@@ -143,15 +143,9 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     began = time.time()
     part = job(tmp_path, world)
     outputs = [str(tmp_path / name) for name in ("metrics.jsonl", "state.safetensors", "checkpoints")]
-    told = [
-        "--rule",
-        "train",
-        "--settings",
-        json.dumps({"scale": "tiny", "wildcards": {}}),
-        "--outputs",
-        *outputs,
-    ]
-    recorded = [sys.executable, "-m", "workflow_scripts.jobs.job", *told, "--", *part[2:]]
+    sheet = Sheet("train", {}, [], outputs, {"scale": "tiny", "wildcards": {}})
+    write_sheet(tmp_path, sheet)
+    recorded = [*part, "--job", str(tmp_path / sheet.name)]
     assert run(recorded).returncode == 0
     written = (tmp_path / "state.safetensors").stat().st_ino
     record = tmp_path / f"metrics.jsonl{ENDING}"

@@ -175,7 +175,7 @@ def test_a_time_limit_shorter_than_the_segment_is_survived(
     }
     training = Training(tmp_path, prepared, numbers=numbers)
     output = training.finish(training.start())
-    assert output.count("Trying to restart job") >= 1, output
+    assert output.count("Started again: Training") >= 1, output
     assert training.digest() == undisturbed
 
 

@@ -1,16 +1,20 @@
-"""The cost plan: what a study takes before anything is spent, per experiment and in all.
+"""The cost plan: what a study takes before anything is spent, per experiment and in all. `snakemake plan` prints it.
 
 Iterations are exact. Hours and gigabytes follow from the scale's `costs`, which a person edits: seconds an iteration as
 measured or published, and parameters.
 """
 
+import argparse
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from workflow_scripts.jobs.job import job
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
-from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.compiled.study import ExperimentRun, Study
 
 BYTES = 4
 """Of a parameter; a state holds it and its momentum, a checkpoint the parameter alone."""
@@ -41,6 +45,50 @@ def plan(study: Study) -> list[Cost]:
     if classifiers:
         rows.append(_cost(study, "pre-training", [], classifiers))
     return [*rows, _cost(study, "all", asked, _trained(study))]
+
+
+def seconds_expected(study: Study, rule: str, wildcards: Mapping[str, str]) -> float:
+    """Seconds that the job of a rule and its wildcards takes by the scale's costs; 0 where they name none."""
+    if rule not in ("train", "detect"):
+        return 0.0
+    recipe = study.recipes[wildcards["recipe"]]
+    if rule == "detect":
+        return _seconds_an_evaluation(study, recipe, wildcards["testing"])
+    segment = study.segments[wildcards["recipe"], wildcards["segment"]]
+    return segment.iterations * _seconds_an_iteration(study, recipe)
+
+
+def jobs_after_searches(
+    study: Study, experiments: Iterable[str], searches: Collection[str]
+) -> list[tuple[str, dict[str, str]]]:
+    """Rule and wildcards of the jobs that train and evaluate what the searches choose for the experiments.
+
+    The first point stands for the chosen one. Jobs that another run has, too, are among them.
+    """
+    members = [member for name in experiments for member in study.members_of(name, study.first_point)]
+    found = [
+        job
+        for member in members
+        if member.choice is not None and member.choice.search in searches
+        for job in _jobs_of(member)
+    ]
+    return list({(rule, *wildcards.items()): (rule, wildcards) for rule, wildcards in found}.values())
+
+
+def _jobs_of(member: ExperimentRun) -> Iterator[tuple[str, dict[str, str]]]:
+    run, testing = member.run, member.testing
+    named = {"recipe": run.recipe.name, "schedule": run.schedule.name}
+    for segment in run.segments:
+        yield "recipe", {"recipe": segment.recipe}
+        yield "train", {"recipe": segment.recipe, "segment": segment.name}
+    if member.points == "training":
+        yield "run_training", named
+        return
+    for segment, at in run.checkpoints(member.points):
+        checkpoint = {"iteration": str(at), "testing": testing}
+        for rule in ("detect", "evaluate"):
+            yield rule, {"recipe": segment.recipe, "segment": segment.name, **checkpoint}
+    yield "run_evaluations", {**named, "points": member.points, "testing": testing}
 
 
 def _detectors(study: Study, names: Iterable[str]) -> list[Segment]:
@@ -186,3 +234,17 @@ def as_text(study: Study, rows: list[Cost]) -> str:
 
 def _rounded(value: float) -> str:
     return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--study", type=json.loads, required=True, help="the whole configuration, as JSON")
+    study = compile_study(parser.parse_args().study)
+    print(as_text(study, plan(study)))
+
+
+if __name__ == "__main__":
+    job(main)

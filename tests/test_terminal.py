@@ -1,0 +1,453 @@
+"""What a person sees of a run: a line a job, how long it still takes, what failed, and the answer."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workflow_scripts.report.answer import answer
+from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.plan import jobs_after_searches, seconds_expected
+from workflow_scripts.terminal import failures, words
+from workflow_scripts.terminal.failures import Failed
+from workflow_scripts.terminal.formatter import Lines, Needed
+from workflow_scripts.terminal.jobs import Job, Jobs, after_searches
+from workflow_scripts.terminal.progress import Growth, Progress
+from workflow_scripts.terminal.remaining import Measured, Work, seconds_left, seconds_of
+
+ROOT = Path(__file__).parents[1]
+
+# How long it still takes
+
+
+def test_the_plan_is_corrected_by_what_was_measured() -> None:
+    measured = {"train": Measured(2, seconds=60, expected=20), "table": Measured(4, seconds=12)}
+    assert seconds_of(Work("train", 50), measured) == (150, True), "three times the plan's"
+    assert seconds_of(Work("table"), measured) == (3, True), "the mean of its kind"
+    assert seconds_of(Work("detect", 40), measured) == (40, False), "at the plan's word"
+    assert seconds_of(Work("figure"), measured) == (3, True), "as others without costs"
+
+
+def test_what_is_left_is_shared_by_what_runs_side_by_side() -> None:
+    measured = {"train": Measured(1, 10, 10)}
+    works = [Work("train", 30), Work("train", 30, elapsed=10), Work("train", 50)]
+    assert seconds_left(works, measured, 1.0) == 100
+    assert seconds_left(works, measured, 2.0) == 50
+    assert seconds_left(works, measured, 0.1) == 100, "one job at a time at least"
+    assert seconds_left(works, measured, 64.0) == pytest.approx(100 / 3), "no more than there are jobs"
+
+
+def test_a_running_job_bounds_what_is_left() -> None:
+    works = [Work("train", 100, elapsed=10), *[Work("train", 1)] * 10]
+    assert seconds_left(works, {"train": Measured(1, 1, 1)}, 4.0) == 90
+
+
+def test_an_overdue_job_takes_a_little_more_and_never_less_than_nothing() -> None:
+    assert seconds_left([Work("train", 10, elapsed=200)], {"train": Measured(1, 10, 10)}, 1.0) == 20
+
+
+def test_nothing_is_foretold_before_most_of_it_was_measured() -> None:
+    works = [Work("train", 300), Work("recipe")]
+    assert seconds_left(works, {}, 1.0) is None
+    assert seconds_left(works, {"recipe": Measured(3, 3)}, 1.0) is None
+    assert seconds_left(works, {"train": Measured(1, 30, 60)}, 1.0) == 150
+
+
+def test_costs_give_a_jobs_seconds() -> None:
+    study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
+    recipe = "coco-R50_GN-random-seed0"
+    segment = {"recipe": recipe, "segment": "trunk-2-8"}
+    assert seconds_expected(study, "train", segment) == pytest.approx(6 * 0.1)
+    once, test_aug = (
+        seconds_expected(study, "detect", {"recipe": recipe, "testing": testing})
+        for testing in ("single_scale", "test_aug")
+    )
+    assert (once, test_aug) == (5, 5 * study.scale.test_aug.versions)
+    assert seconds_expected(study, "evaluate", segment) == 0
+
+
+# The run as a whole
+
+
+class Clock:
+    """Tells the time that it is set to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Graph:
+    """Stands for Snakemake's graph of jobs."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self.jobs = list(map(self.job, jobs))
+        self.done: list[Job] = []
+
+    @staticmethod
+    def job(job: Job) -> Any:
+        rule = SimpleNamespace(name=job.rule, is_checkpoint=job.chooses)
+        return SimpleNamespace(rule=rule, wildcards_dict=dict(job.wildcards))
+
+    def needrun_jobs(self) -> Iterable[Any]:
+        return [job for job in self.jobs if Job.of(job.rule.name, job.wildcards_dict) not in self.done]
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+
+def training(name: str) -> Job:
+    return Job.of("train", {"segment": name})
+
+
+def ten_seconds(rule: str, wildcards: Mapping[str, str]) -> float:
+    return 10.0 if rule == "train" else 0.0
+
+
+def test_a_run_measures_itself() -> None:
+    clock = Clock()
+    graph = Graph(*map(training, "abcd"))
+    progress = Progress(Jobs(lambda: graph, lambda waiting: []), ten_seconds, clock)
+    progress.begin()
+    progress.start("1", training("a"), "Training a")
+    progress.start("2", training("b"), "Training b")
+    assert progress.seconds_left() is None
+    clock.now = 30.0
+    progress.finish("1")
+    graph.done.append(training("a"))
+    assert (progress.done, progress.total, progress.elapsed) == (1, 4, 30)
+    # Three times the plan: b is overdue by now (3 s more), c and d take 30 s each, two ran side by side.
+    assert progress.seconds_left() == pytest.approx((3 + 60) / 2)
+
+
+def test_a_job_that_is_started_again_has_run_for_both_times() -> None:
+    clock = Clock()
+    graph = Graph(training("a"), training("b"))
+    progress = Progress(Jobs(lambda: graph, lambda waiting: []), ten_seconds, clock)
+    progress.start("1", training("a"), "Training a")
+    clock.now = 20.0
+    progress.fail("1", "Training a", ["a.log"], saved=True)
+    assert progress.failed == {"1": Failed("Training a", ["a.log"], True)}
+    progress.start("1", training("a"), "Training a")
+    assert progress.failed == {}
+    clock.now = 40.0
+    progress.finish("1")
+    graph.done.append(training("a"))
+    assert progress.seconds_left() == pytest.approx(40)
+
+
+def test_a_search_says_that_it_adds_jobs() -> None:
+    search = Job.of("search", {"search": "1k"}, chooses=True)
+    graph = Graph(search, training("a"))
+    later = [training("a"), training("b"), training("c")]
+    jobs = Jobs(lambda: graph, lambda waiting: later)
+    progress = Progress(jobs, ten_seconds, Clock())
+    progress.begin()
+    assert progress.grown() is None
+    assert jobs.to_come() == [training("b"), training("c")], "a is known already"
+    progress.start("1", search, "Choosing")
+    progress.finish("1")
+    graph.done.append(Job.of("search", {"search": "1k"}))
+    graph.jobs += [graph.job(training("b")), graph.job(training("c"))]
+    assert progress.grown() == Growth(2, 4, ["1k"])
+    assert progress.grown() is None
+    assert jobs.to_come() == []
+
+
+def test_what_searches_add_is_the_plans() -> None:
+    study = compile_study({"scale": "smoke", "experiments": ["fig7_right"]})
+    search = Job.of("search", {"search": "10k-R50_GN-pretrained"}, chooses=True)
+    waiting = [Job.of("concatenate", {"experiment": "fig7_right", "kind": "evaluations"}), search]
+    added = after_searches(study, waiting)
+    # 6 iterations pre-trained and 9 random: each a trunk, evaluated twice, and a tail, evaluated at its end.
+    assert Counter(job.rule for job in added) == {
+        "recipe": 2,
+        "train": 4,
+        "detect": 6,
+        "evaluate": 6,
+        "run_evaluations": 2,
+    }
+    assert after_searches(study, [search]) == [], "no experiment waits for it"
+    assert jobs_after_searches(study, ["fig7_right"], []) == []
+
+
+def test_the_number_of_jobs_changes_with_a_word() -> None:
+    assert words.beginning(215, 0, 0) == "215 jobs to run."
+    assert "2 searches choose hyper-parameters, which will add about 34 jobs" in words.beginning(181, 2, 34)
+    assert words.growth(181, 215, ["1k"]) == "The search 1k has chosen, which adds 34 jobs: 215 in all."
+    assert words.growth(5, 4, []) == "1 job turned out not to be needed: 4 in all."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock", "left"),
+    [
+        (0, "0:00", ", under a minute left"),
+        (252, "4:12", ", about 4 min left"),
+        (3 * 3600 + 61, "3:01:01", ", about 3.0 h left"),
+        (3 * 86400 + 5, "3 d 0:00:05", ", about 3 days left"),
+    ],
+)
+def test_times_are_told_as_people_do(seconds: float, clock: str, left: str) -> None:
+    assert (words.elapsed(seconds), words.left(seconds)) == (clock, left)
+
+
+def test_a_job_is_a_line() -> None:
+    line = words.job_line(37, 215, 252, 540, "Training coco, trunk-0-60")
+    assert line == "[ 37/215] 4:12, about 9 min left  Training coco, trunk-0-60"
+    assert words.job_line(0, 9, 1, None, "Drawing") == "[0/9] 0:01  Drawing"
+    long = words.job_line(0, 9, 1, None, "two\nlines " * 100)
+    assert len(long) == words.WIDEST < 300 and "\n" not in long
+
+
+# What failed
+
+
+def test_a_failure_fits_on_a_screen(tmp_path: Path) -> None:
+    log = tmp_path / "bad.log"
+    log.write_text("\n".join(f"line {number} {'x' * 500}" for number in range(1000)) + "\n\n")
+    text = failures.failure("train", "Training a", failures.why(None, "exit code 2"), [str(log)])
+    lines = text.splitlines()
+    assert lines[0] == "FAILED: Training a, rule train (exit code 2)"
+    assert lines[-1] == f"    log: {log}"
+    assert [line.split()[2] for line in lines[1:-1]] == [str(number) for number in range(985, 1000)]
+    assert max(map(len, lines)) < 300
+    missing = failures.failure("train", "Training a", "", [str(tmp_path / "none.log")])
+    assert missing.splitlines()[1].endswith("none.log (nothing in it)")
+
+
+def test_how_a_command_ended_is_read_from_its_error() -> None:
+    error = "CalledProcessError in file \"Snakefile\", line 3:\nCommand 'exit 2' {}"
+    assert failures.end_of_command(error.format("returned non-zero exit status 75.")) == failures.SAVED
+    assert failures.end_of_command(error.format("died with <Signals.SIGKILL: 9>.")) == "ended by SIGKILL"
+    assert failures.end_of_command("MissingOutputException in rule train") is None
+    said = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. For further error details see the cluster/cloud log and"
+    assert failures.why(said, None) == " (SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.)"
+
+
+def test_a_record_tells_how_a_job_ended(tmp_path: Path) -> None:
+    output = tmp_path / "metrics.jsonl"
+    assert failures.recorded_end([f"{output} (update)"]) is None
+    attempts: list[dict[str, Any]] = [{"exit": 1}, {"exit": 75}]
+    record = tmp_path / "metrics.jsonl.record.json"
+    record.write_text(json.dumps({"attempts": attempts}))
+    assert failures.recorded_end([f"{output} (update)"]) == failures.SAVED
+    record.write_text(json.dumps({"attempts": [*attempts, {}]}))
+    assert failures.recorded_end([str(output)]) is None, "the last was killed"
+
+
+def test_the_end_lists_what_failed_and_what_to_do() -> None:
+    jobs = [Failed(f"Training {number}", [f"{number}.log"], saved=False) for number in range(12)]
+    lines = failures.all_failed(30, 215, 252, jobs).splitlines()
+    assert lines[0] == "12 jobs failed, 30 of 215 jobs done in 4:12:"
+    assert lines[1:3] == ["  Training 0", "    0.log"]
+    assert lines[-2] == "  and 2 more"
+    assert "mend that, then run the same command again" in lines[-1]
+    saved = failures.all_failed(30, 215, 252, [Failed("Training a", ["a.log"], saved=True)])
+    assert "mend" not in saved and "saved, not at its end yet" in saved
+
+
+# A cluster
+
+
+def test_a_cluster_names_its_jobs() -> None:
+    handler = SimpleNamespace(last_msg_was_job_info=False)
+    graph = Graph(training("a"))
+    jobs = Jobs(lambda: graph, lambda waiting: [])
+    needed = Needed()
+    lines = Lines(handler, logging.Formatter(), needed, Progress(jobs, ten_seconds), jobs)
+
+    def shown(text: str | None, **fields: Any) -> str:
+        record = logging.makeLogRecord({"msg": text, "levelno": logging.INFO, **fields})
+        return lines.format(record) if needed.filter(record) else ""
+
+    together = [
+        SimpleNamespace(message=message, uuid=lambda name=name: name)
+        for name, message in {"u1": "Detecting with a", "u2": "Evaluating a"}.items()
+    ]
+    assert shown("Building DAG of jobs...") != "", "nothing runs yet"
+    assert shown("Workflow has started!", event="workflow_started") == ""
+    assert shown("Building DAG of jobs...") == ""
+    assert shown("Group job evaluation", event="group_info", jobs=together) == ""
+    assert shown("Job u2 has been submitted with SLURM jobid 7 (log: slurm/7.log).") == (
+        "    SLURM job 7, log slurm/7.log: Detecting with a; Evaluating a"
+    )
+    assert shown("Trying to restart job u2.") == "Started again: Detecting with a; Evaluating a"
+    assert shown("The disk is full.") == "The disk is full.", "what is unknown is shown"
+
+
+# The answer
+
+
+def judged(main: str, why: str = "2 of 2 comparisons hold.", seeds: int = 3) -> list[dict[str, Any]]:
+    """Verdicts: the main conclusion's is given; one other is shown, one contradicted, one open, four not tested."""
+    method = "Welch's t over 3 seeds" if seeds > 1 else "bootstrap; one seed, whose spread is left out"
+    others = ["shown", "contradicted", "not shown", *["not shown"] * 4]
+    verdicts = [{"number": 2, "verdict": main, "why": why, "evidence": [{"method": method}]}]
+    for number, verdict in zip([1, 3, 4, 5, 6, 7, 8], others, strict=True):
+        told = "1 of 2 comparisons hold." if number < 5 else "Missing: runs."
+        verdicts.append({"number": number, "verdict": verdict, "why": told, "evidence": []})
+    return verdicts
+
+
+def test_the_answer_is_the_papers_main_conclusion_and_a_count() -> None:
+    assert answer(judged("shown"), "mini") == (
+        "This study finds what the paper found: detectors that start from random weights need more iterations and then "
+        "catch up with pre-trained ones; of the paper's 8 conclusions it supports 2, speaks against 1, leaves 1 open "
+        "and did not test 4."
+    )
+
+
+@pytest.mark.parametrize(
+    ("main", "beginning"),
+    [
+        (judged("shown", seeds=1), "This study points to what the paper found, that"),
+        (judged("indicated"), "This study points to what the paper found, that"),
+        (judged("contradicted"), "This study's results speak against what the paper found"),
+        (judged("not shown", "1 of 2 comparisons hold."), "This study leaves open whether"),
+        (judged("not shown", "Missing: two schedules."), "This study did not train what would tell whether"),
+    ],
+)
+def test_the_answer_claims_no_more_than_was_found(main: list[dict[str, Any]], beginning: str) -> None:
+    assert answer(main, "mini").startswith(beginning)
+    assert ("luck" in answer(main, "mini")) == ("points to" in beginning)
+
+
+def test_one_seed_against_the_paper_may_be_luck_as_well() -> None:
+    assert "with one seed that may be luck" in answer(judged("contradicted", seeds=1), "paper")
+
+
+def test_smoke_has_no_answer() -> None:
+    assert answer(judged("shown"), "smoke").startswith("No answer")
+
+
+# Snakemake itself
+
+SNAKEFILE = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+from workflow_scripts.terminal.install import install
+
+TERMINAL = workflow.is_main_process and install(logger, workflow.output_settings, lambda: workflow.dag)
+
+onsuccess:
+    if TERMINAL:
+        TERMINAL.succeeded("report.html", lambda: "The answer.")
+
+onerror:
+    if TERMINAL:
+        TERMINAL.failed()
+
+rule report:
+    input: "tail.txt"
+    output: "report.html"
+    message: "Writing the report"
+    shell: "touch {{output}}"
+
+rule tail:
+    input: "trunk.txt"
+    output: "tail.txt"
+    log: "logs/tail.log"
+    retries: 1
+    message: "Training the tail"
+    shell: "echo saved > {{log}}; if [ -e saved ]; then touch {{output}}; else touch saved; exit 75; fi"
+
+rule trunk:
+    output: "trunk.txt"
+    message: "Training the trunk"
+    shell: "touch {{output}}"
+
+rule bad:
+    output: "bad.txt"
+    log: "logs/bad.log"
+    message: "Drawing badly"
+    shell: "(seq 1000 1050; exit 3) > {{log}} 2>&1"
+
+rule forgetful:
+    output: "forgotten.txt"
+    message: "Forgetting"
+    shell: "true"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    return tmp_path
+
+
+def snakemake(folder: Path, *arguments: str) -> tuple[int, list[str]]:
+    """Exit code, and the lines that Snakemake writes into pipes; of a dry run, on its standard output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--latency-wait", "0", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+def test_a_run_is_a_line_a_job_and_an_answer(folder: Path) -> None:
+    code, lines = snakemake(folder, "report")
+    assert code == 0
+    assert lines[0] == "3 jobs to run."
+    assert "" not in lines
+    jobs = [line.split("  ") for line in lines if line.startswith("[")]
+    assert [what for _, what in jobs] == [
+        "Training the trunk",
+        "Training the tail",
+        "Training the tail",
+        "Writing the report",
+    ]
+    assert [counted.split()[0] for counted, _ in jobs] == ["[0/3]", "[1/3]", "[1/3]", "[2/3]"]
+    assert "Saved and stopped before its end: Training the tail; log logs/tail.log" in lines
+    assert "Started again: Training the tail" in lines
+    assert lines[-4].startswith("Done: 3 jobs in ")
+    assert lines[-3:-1] == ["  report.html", "The answer."]
+    assert lines[-1].startswith("Complete log(s)")
+    text = "\n".join(lines)
+    assert "touch" not in text and "\x1b" not in text and "\r" not in text
+    (log,) = (folder / ".snakemake/log").iterdir()
+    assert "Select jobs to execute..." in log.read_text(), "the log file is as Snakemake writes it"
+
+
+def test_failures_are_shown_and_listed(folder: Path) -> None:
+    code, lines = snakemake(folder, "--keep-going", "bad.txt", "forgotten.txt", "trunk.txt")
+    assert code == 1
+    at = lines.index("FAILED: Drawing badly, rule bad (exit code 3)")
+    assert lines[at + 1 : at + 17] == [
+        *(f"    | {number}" for number in range(1036, 1051)),
+        "    log: logs/bad.log",
+    ]
+    assert any(line.startswith("MissingOutputException in rule forgetful") for line in lines)
+    at = next(
+        position for position, line in enumerate(lines) if line.startswith("2 jobs failed, 1 of 3 jobs done")
+    )
+    assert sorted(lines[at + 1 : at + 4]) == ["    logs/bad.log", "  Drawing badly", "  Forgetting"]
+    assert max(map(len, lines)) < 300
+    assert not any("seq 1000" in line for line in lines)
+
+
+def test_commands_are_shown_when_asked_for(folder: Path) -> None:
+    _, lines = snakemake(folder, "trunk.txt", "--printshellcmds")
+    at = lines.index("[0/1] 0:00  Training the trunk")
+    assert lines[at + 1] == "    touch trunk.txt"
+    assert lines[at + 3] == "  trunk.txt" and "The answer." not in lines, "the report was not asked for"
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--verbose", "--quiet=host"])
+def test_other_ways_of_output_are_snakemakes(folder: Path, option: str) -> None:
+    _, lines = snakemake(folder, "trunk.txt", option)
+    assert any(line.endswith("Training the trunk") and line.startswith("Job 0:") for line in lines)
+
+
+def test_mistakes_come_through(folder: Path) -> None:
+    code, lines = snakemake(folder, "nothing.txt")
+    assert code == 1
+    assert any("No rule to produce nothing.txt" in line for line in lines)

@@ -62,7 +62,7 @@ class Cluster:
     def _holds(self, process: psutil.Process) -> bool:
         try:
             return Path(process.cwd()).is_relative_to(self.folder)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        except psutil.Error:  # it has ended, or is another user's
             return False
 
 

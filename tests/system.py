@@ -42,7 +42,8 @@ def may_start_slurm() -> bool:
 
 
 def may_mount() -> bool:
-    return is_root() and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+    tool = shutil.which("unshare")
+    return bool(tool) and is_root() and subprocess.run([tool, "--mount", "true"]).returncode == 0
 
 
 def is_root() -> bool:

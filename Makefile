@@ -1,7 +1,7 @@
 # make            set up the environment, then run the main job (profiles/local)
-# make test       set up the environment and the test tools, then run every test
+# make test       set up the environment and all that tests need, as root or with sudo, then run every test
 # make test-fast  the same without the slow tests
-# make lint       formatters, linters, types
+# make lint       formatters, linters, types, import rules
 # make env        set up the environment and stop
 #
 # make help       print these lines
@@ -14,19 +14,21 @@ PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
-# Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first.
-export PATH := $(BIN):$(PATH)
+# Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first; daemons are last.
+export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 
-.PHONY: all env test test-fast lint help system
+.PHONY: all env test test-fast lint help
 .DELETE_ON_ERROR:
 
 all: env
 	$(BIN)/snakemake --profile profiles/local
 
-test: $(VENV)/.tests-installed system
+test: $(VENV)/.tests-installed
+	@$(BIN)/python -m tests.system chromium slurm mount
 	$(BIN)/pytest $(PYTEST)
 
 test-fast: $(VENV)/.tests-installed
+	@$(BIN)/python -m tests.system chromium
 	$(BIN)/pytest $(PYTEST) -m "not slow"
 
 lint: $(VENV)/.tests-installed
@@ -34,6 +36,7 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
 env: $(VENV)/.installed
@@ -55,7 +58,3 @@ $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
 $(VENV)/.tests-installed: envs/requirements-test.txt $(VENV)/.installed
 	@$(PIP) -r envs/requirements-test.txt
 	@touch $@
-
-system:
-	@(command -v slurmctld && command -v slurmd && command -v munged) > /dev/null || echo 'Missing: SLURM, which tests run as root. Debian: apt-get install munge procps slurm-client slurmctld slurmd' >&2
-	@command -v chromium > /dev/null || echo 'Missing: chromium, which the test of the report opens it in. Debian: apt-get install chromium fonts-dejavu-core' >&2

@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that several test modules share, and the leaving out of tests that cannot run on this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,48 @@ from typing import Any
 import pytest
 
 import workflow_scripts.models  # noqa: F401 - makes detectron2 importable in every test module
+from tests import system
+
+LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
+"""The names of tests, by what they need and why it is missing."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = {}
+
+
+@pytest.hookimpl(trylast=True)  # of those that -m and -k have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need what this machine lacks; on CI they stay, and fail."""
+    if system.on_ci():
+        return
+    unmet = {f"needs_{name}": reason for name, need in system.NEEDS.items() if (reason := need.unmet())}
+    for marker, reason in unmet.items():
+        left_out = [item for item in items if item.get_closest_marker(marker)]
+        if left_out:
+            config.stash[LEFT_OUT][reason] = [item.nodeid for item in left_out]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With several processes, each knows all tests, and the one that reports knows what they tell it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[LEFT_OUT]:
+        terminalreporter.section("left out")
+    for reason, names in config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"These tests need {reason}")
+        for name in names:
+            terminalreporter.write_line(f"  {name}")
 
 
 @pytest.fixture

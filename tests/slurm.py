@@ -1,63 +1,167 @@
 """A SLURM of this machine's own for tests: two nodes, partitions `cpu` and `gpu`, started and ended as root."""
 
+import fcntl
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
-MARK = "# written by the tests of this project"
-KEY = Path("/etc/munge/munge.key")
+MARK = "# written by the tests of this project; its daemons work in "
+LOCK = Path("/run/slurm-of-tests.lock")
 NODES = ("n1", "n2")
+DAEMONS = ("slurmctld", "slurmd", "slurmstepd")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Its daemons, and those that they start for each job, have this folder as their working directory.
+
+    No other process is ended, whatever its name.
+    """
+
+    folder: Path
+
+    def daemons(self) -> set[psutil.Process]:
+        programs = (*DAEMONS, "slurmscriptd", "munged")
+        return {process for process in _running(programs) if self._holds(process)}
+
+    def step_daemons(self, job: str) -> set[psutil.Process]:
+        """Those that run the steps of a job."""
+        titled = f"slurmstepd: [{job}."
+        return {process for process in self.daemons() if " ".join(process.cmdline()).startswith(titled)}
+
+    def processes(self) -> set[psutil.Process]:
+        """Daemons and all that they run."""
+        found = self.daemons()
+        for daemon in list(found):
+            with suppress(psutil.NoSuchProcess):
+                found.update(daemon.children(recursive=True))
+        return found
+
+    def end(self) -> None:
+        """Kill all of it, once all is stopped: what is stopped starts nothing that would be missed."""
+        stopped: set[psutil.Process] = set()
+        while new := self.processes() - stopped:
+            for process in new:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            stopped |= new
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        while any(runs(process) for process in stopped):
+            time.sleep(0.1)
+
+    def _holds(self, process: psutil.Process) -> bool:
+        try:
+            return Path(process.cwd()).is_relative_to(self.folder)
+        except psutil.Error:  # it has ended, or is another user's
+            return False
+
+
+def runs(process: psutil.Process) -> bool:
+    """What is killed and waits to be collected does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    """A running SLURM whose daemons write into `folder`.
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A running SLURM whose daemons write into `folder`; refused where the machine belongs to a cluster.
 
-    Jobs find it through its usual file, for what starts them drops SLURM's variables; another's file is not touched.
+    Jobs find it through its usual file, for what starts them drops SLURM's variables. A munged with a key of its own
+    serves it, so that the machine's is left alone.
     """
-    if CONFIGURATION.exists() and not CONFIGURATION.read_text().startswith(MARK):
-        raise RuntimeError(
-            f"{CONFIGURATION}: this machine belongs to a cluster; its tests need one that does not"
-        )
-    for program in ("slurmctld", "slurmd", "slurmstepd"):  # of tests that were killed
-        subprocess.run(["pkill", "-KILL", "-x", program], check=False)
-    _start_munge()
-    CONFIGURATION.parent.mkdir(exist_ok=True)
-    CONFIGURATION.write_text(_configuration(folder))
-    daemons = [_start("slurmctld", "-D", "-c", log=folder / "slurmctld.out")]
-    daemons += [_start("slurmd", "-D", "-N", node, log=folder / f"{node}.out") for node in NODES]
-    try:
-        _wait_for_nodes()
+    with only_one():
+        _end_leftovers()
+        _refuse_a_machine_of_a_cluster()
+        started = Cluster(folder)
+        CONFIGURATION.parent.mkdir(exist_ok=True)
+        CONFIGURATION.write_text(_configuration(folder))
+        daemons = []
+        try:
+            daemons.append(_start_munge(folder))
+            daemons.append(_start(folder, "slurmctld", "-D", "-c"))
+            daemons += [_start(folder, "slurmd", "-D", "-N", node) for node in NODES]
+            _wait_for_nodes()
+            yield started
+        finally:
+            started.end()
+            for daemon in daemons:
+                daemon.wait()
+            CONFIGURATION.unlink()
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Two runs of the tests would end each other's cluster; the system releases the lock of one that is killed."""
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"{LOCK} is held: another run of these tests has a SLURM on this machine"
+            ) from None
         yield
-    finally:
-        subprocess.run(["scancel", "--user", "root"], check=False)
-        for daemon in daemons:
-            daemon.kill()
-            daemon.wait()
+
+
+def configured_by_another() -> bool:
+    return CONFIGURATION.exists() and not CONFIGURATION.read_text().startswith(MARK)
+
+
+def _end_leftovers() -> None:
+    """End the cluster of tests that were killed, whose folder its configuration tells."""
+    if configured_by_another():
+        raise RuntimeError(
+            f"{CONFIGURATION}: this machine belongs to a cluster; the tests need one that does not"
+        )
+    if CONFIGURATION.exists():
+        first, *_ = CONFIGURATION.read_text().splitlines()
+        Cluster(Path(first.removeprefix(MARK))).end()
         CONFIGURATION.unlink()
 
 
-def _start_munge() -> None:
-    if subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
-        return
-    KEY.parent.mkdir(exist_ok=True)
-    KEY.write_bytes(os.urandom(1024))
-    KEY.chmod(0o400)
-    Path("/run/munge").mkdir(exist_ok=True)
-    for path in (KEY, KEY.parent, Path("/run/munge"), Path("/var/lib/munge"), Path("/var/log/munge")):
-        shutil.chown(path, "munge")
-    subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "/usr/sbin/munged --force"], check=True)
+def _refuse_a_machine_of_a_cluster() -> None:
+    for process in _running(DAEMONS):
+        raise RuntimeError(
+            f"{process.name()} runs here as process {process.pid} and was not started by these tests: "
+            "this machine belongs to a cluster, and the tests need one that does not"
+        )
 
 
-def _start(program: str, *arguments: str, log: Path) -> subprocess.Popen:
-    with log.open("w") as output:
-        return subprocess.Popen([program, *arguments], stdout=output, stderr=subprocess.STDOUT)
+def _running(programs: tuple[str, ...]) -> list[psutil.Process]:
+    found = psutil.process_iter(["name"])
+    return [process for process in found if process.info["name"] in programs and runs(process)]
+
+
+def _start_munge(folder: Path) -> subprocess.Popen:
+    key = folder / "munge.key"
+    key.touch(mode=0o400)
+    key.write_bytes(os.urandom(1024))
+    files = {"key-file": key, "socket": _socket(folder), "pid-file": folder / "munged.pid"}
+    files |= {"seed-file": folder / "munged.seed", "log-file": folder / "munged.log"}
+    options = [f"--{name}={path}" for name, path in files.items()]
+    return _start(
+        folder, "munged", "--foreground", "--force", *options
+    )  # in a folder that root alone may enter
+
+
+def _socket(folder: Path) -> Path:
+    return folder / "munge.socket"
+
+
+def _start(folder: Path, program: str, *arguments: str) -> subprocess.Popen:
+    with (folder / f"{program}.out").open("a") as output:
+        return subprocess.Popen([program, *arguments], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
 
 
 def _wait_for_nodes() -> None:
@@ -73,12 +177,13 @@ def _wait_for_nodes() -> None:
 def _configuration(folder: Path) -> str:
     """Nodes that say they have two processors each, whatever the machine has."""
     host = socket.gethostname()
-    return f"""{MARK}
+    return f"""{MARK}{folder}
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=socket={_socket(folder)}
 CryptoType=crypto/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none

@@ -180,7 +180,7 @@ def test_weights_that_are_not_finite_are_not_saved() -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MB: room for one state and what is written beside it; made as root."""
+    """A file system of 40 MB: room for one state and what is written beside it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], check=True)
@@ -189,6 +189,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.needs_mount
 def test_a_full_disk_is_said_and_room_is_all_that_it_takes(
     world: TinyWorld, undisturbed: Path, small_disk: Path
 ) -> None:

@@ -355,6 +355,7 @@ def test_a_caption_that_names_an_unknown_fact_is_named(folder: Path, monkeypatch
         report(monkeypatch, captions=["captions.yaml"], figures=["fig1.png"])
 
 
+@pytest.mark.needs_chromium
 @pytest.mark.parametrize("width", [1200, 500])
 def test_a_browser_shows_the_figure_within_the_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch, width: int

@@ -8,19 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from tests import slurm
-from tests.checkout import Checkout
+from tests.checkout import ROOT, Checkout
 from workflow_scripts.errors import INTERRUPTED
 from workflow_scripts.jobs.record import ENDING, read_record
 from workflow_scripts.models.tensors import read_metadata
 from workflow_scripts.study.compile import compile_study
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs_slurm]
 
 QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "1")
 RECIPE, SEGMENT = "coco-R50_GN-random-seed0", "trunk-0-500"
@@ -38,10 +40,10 @@ TRAINING = {
 """A segment of about a minute on one processor."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with slurm.cluster(tmp_path_factory.mktemp("slurm")):
-        yield
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
 
 
 class Training:
@@ -117,8 +119,8 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which all that the training needs is there."""
+def prepared(tmp_path_factory: pytest.TempPathFactory, cluster: slurm.Cluster) -> Path:
+    """A checkout beside the cluster in which all that the training needs is there."""
     training = Training(tmp_path_factory.mktemp("prepared"))
     training.finish(training.start("--until", "manifest", "images", "recipe", profile="profiles/local"))
     return training.checkout.folder
@@ -164,6 +166,106 @@ def start_again(job: str) -> None:
             ["scontrol", "update", f"jobid={job}", "starttime=now"], capture_output=True, check=False
         )
         time.sleep(0.5)
+
+
+@pytest.fixture
+def killed_tests(tmp_path: Path) -> slurm.Cluster:
+    """A cluster that tests left behind when they were killed, and that runs a job."""
+    left = slurm.Cluster(tmp_path / "killed")
+    left.folder.mkdir()
+    code = """
+import sys, time
+from pathlib import Path
+from tests import slurm
+
+with slurm.cluster(Path(sys.argv[1])):
+    print("started", flush=True)
+    time.sleep(3600)
+"""
+    command = [sys.executable, "-c", code, str(left.folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as tests:
+        try:
+            assert tests.stdout and tests.stdout.readline() == "started\n"
+            subprocess.run(["sbatch", "--wrap", "sleep 3600", "--chdir", tmp_path], check=True)
+            while "sleep" not in names(left.processes()):
+                time.sleep(0.1)
+        finally:
+            tests.kill()
+    return left
+
+
+@contextmanager
+def stranger(folder: Path) -> Iterator[subprocess.Popen]:
+    """A process that is called as SLURM's daemon is."""
+    program = folder / "slurmd"
+    shutil.copy(shutil.which("sleep"), program)
+    with subprocess.Popen([program, "3600"]) as process:
+        yield process
+        process.kill()
+
+
+def names(processes: set[psutil.Process]) -> set[str]:
+    return {process.name() for process in processes if slurm.runs(process)}
+
+
+# The tests of the cluster itself come first: those after them share one, and there can be one at a time.
+
+
+def test_a_cluster_of_killed_tests_is_ended_with_its_jobs(
+    tmp_path_factory: pytest.TempPathFactory, killed_tests: slurm.Cluster
+) -> None:
+    left = killed_tests.processes()
+    assert names(left) >= {"munged", "slurmctld", "slurmd", "slurmstepd", "sleep"}
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as started:
+        assert not names(left)
+        assert names(started.daemons()) >= {"munged", "slurmctld", "slurmd"}
+    assert not started.processes()
+    assert not slurm.CONFIGURATION.exists()
+
+
+def test_a_daemon_of_another_is_not_ended_and_is_a_reason_to_refuse(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What is called slurmd may run a cluster's jobs: nothing is started beside it."""
+    folder = tmp_path_factory.mktemp("slurm")
+    with ExitStack() as others:
+        with slurm.cluster(folder):
+            other = others.enter_context(stranger(tmp_path))
+        assert other.poll() is None
+        refusal = f"slurmd runs here as process {other.pid} and was not started by these tests"
+        with pytest.raises(RuntimeError, match=refusal), slurm.cluster(folder):
+            pass
+        assert other.poll() is None
+    assert not slurm.CONFIGURATION.exists()
+
+
+def test_the_key_of_this_machine_is_left_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder, key = Path("/etc/munge"), Path("/etc/munge/munge.key")
+    before = {path: path.read_bytes() for path in folder.glob("*")}
+    assert key in before, "Debian's package makes one"
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")):
+        pass
+    assert {path: path.read_bytes() for path in folder.glob("*")} == before
+
+
+def test_the_configuration_of_a_cluster_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = tmp_path / "slurm.conf"
+    configuration.write_text("ClusterName=ours\n")
+    monkeypatch.setattr(slurm, "CONFIGURATION", configuration)
+    with pytest.raises(RuntimeError, match="this machine belongs to a cluster"), slurm.cluster(tmp_path):
+        pass
+    assert configuration.read_text() == "ClusterName=ours\n"
+
+
+def test_a_cluster_of_tests_that_run_is_left_alone(tmp_path: Path) -> None:
+    with (
+        slurm.only_one(),
+        pytest.raises(RuntimeError, match="another run of these tests"),
+        slurm.cluster(tmp_path),
+    ):
+        pass
 
 
 def test_a_time_limit_shorter_than_the_segment_is_survived(
@@ -243,14 +345,17 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
     assert training.digest() == undisturbed
 
 
-def test_a_node_that_goes_down_and_comes_back(tmp_path: Path, prepared: Path, undisturbed: str) -> None:
+def test_a_node_that_goes_down_and_comes_back(
+    tmp_path: Path, cluster: slurm.Cluster, prepared: Path, undisturbed: str
+) -> None:
     """SLURM requeues the job, or it fails and Snakemake submits another: either goes on."""
     training = Training(tmp_path, prepared)
     snakemake = training.start()
     job = job_of(training.wait_until(60))
     node = subprocess.check_output(["squeue", "-j", job, "-h", "-o", "%N"], text=True).strip()
     subprocess.run(["scontrol", "update", f"node={node}", "state=down", "reason=test"], check=True)
-    subprocess.run(["pkill", "-KILL", "-f", rf"slurmstepd: \[{job}\."], check=False)
+    for daemon in cluster.step_daemons(job):
+        daemon.kill()
     for number in trainers(job):
         os.kill(number, signal.SIGKILL)
     deadline = time.monotonic() + 180
@@ -318,6 +423,7 @@ def test_processes_on_two_nodes_that_stop_in_time_say_so(tmp_path: Path, prepare
     assert training.said()["iteration"] == 5
 
 
+@pytest.mark.usefixtures("cluster")
 def test_the_default_study_runs_through_the_profile_to_its_report(tmp_path: Path) -> None:
     """The profile as it is, on a cluster with partitions of its names; states equal those of a plain local run."""
     on_cluster = Checkout.make(tmp_path / "cluster")

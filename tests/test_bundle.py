@@ -219,7 +219,11 @@ def test_a_changed_bit_of_the_archive_is_found(made: Path, tmp_path: Path, at: f
         read(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", gzip.compress(b""), gzip.compress(b"text" * 1000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", gzip.compress(b""), gzip.compress(b"text" * 1000)],
+    ids=["empty", "zip", "nothing compressed", "text compressed"],  # a compressed file tells the time
+)
 def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bundle.tar.gz"
     path.write_bytes(content)

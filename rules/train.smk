@@ -13,11 +13,11 @@ rule recipe:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("recipe", text=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1)),
+        job=job("recipe", "output", text=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1)),
     message:
         "Writing recipe {wildcards.recipe}"
     shell:
-        "python -m workflow_scripts.jobs.write --job {params.job:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.jobs.write --job {params.job:q} > {log:q} 2>&1"
 
 
 rule train:

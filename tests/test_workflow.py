@@ -3,9 +3,12 @@
 import csv
 import json
 import os
+import re
+import subprocess
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.checkout import (
     GATHERING,
@@ -20,6 +23,8 @@ from tests.checkout import (
     trained,
     typeset,
 )
+from workflow_scripts.jobs.record import read_record, record_path
+from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.compiled.segments import Segment
 
 FIGURES = drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8")
@@ -88,6 +93,24 @@ def test_whole_paper_on_real_data_trains_exactly_its_segments(
     assert len(jobs["search"]) == 4
 
 
+def commands(checkout: Checkout, *arguments: str) -> list[str]:
+    """What `--printshellcmds` prints of the jobs of a dry run."""
+    done = checkout.snakemake("--dry-run", "--printshellcmds", *arguments)
+    return re.findall(r"^Shell command: (python -m .*)$", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_no_command_of_the_whole_paper_is_too_long_to_read(
+    fresh: Checkout, complete_data: dict[str, Any]
+) -> None:
+    whole = [name for name in fresh.study().experiments if "_" not in name]
+    changes = {"scale": "paper", "datasets": complete_data, "experiments": whole, "models": list(MODELS)}
+    (fresh.folder / "paper.yaml").write_text(yaml.safe_dump(changes))
+    found = commands(fresh, "--configfile", "paper.yaml")
+    assert len(found) > 1000
+    assert max(map(len, found)) < 300
+    assert not (fresh.folder / "results").exists(), "a dry run writes nothing"
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout where the whole of smoke has run."""
@@ -103,6 +126,24 @@ def test_report_shows_what_was_asked_for(finished: Checkout) -> None:
         assert f'id="{name}"' in report
         for path in drawn(name) if name.startswith("fig") else typeset(name):
             assert (finished.results / path).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_commands_work_when_pasted(finished: Checkout) -> None:
+    """What is printed later names the very files that the jobs were told by."""
+    found = commands(finished, "--forceall")
+    told = [re.search(r"--job (\S+)", command) for command in found]
+    assert len(found) == len(list((finished.results / "jobs").iterdir()))
+    assert all(sheet and (finished.folder / sheet[1]).is_file() for sheet in told)
+    figure = finished.results / "figures/fig1.png"
+    drawn_before, record = figure.read_bytes(), read_record(record_path(figure))
+    figure.unlink()
+    (command,) = (command for command in found if "figures.fig1 " in command)
+    subprocess.run(command, shell=True, cwd=finished.folder, check=True)
+    assert figure.read_bytes() == drawn_before
+    again = read_record(record_path(figure))
+    assert (again.command, again.inputs, again.settings) == (record.command, record.inputs, record.settings)
+    assert finished.jobs() == {}
 
 
 @pytest.mark.slow

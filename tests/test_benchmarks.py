@@ -32,7 +32,10 @@ def run(name: str, *options: str, path: str | None = None) -> subprocess.Complet
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+NEEDS = {"hashing": pytest.mark.needs_openssl}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in SMALLEST])
 def test_it_runs(name: str) -> None:
     options, printed = SMALLEST[name]
     done = run(name, *options)

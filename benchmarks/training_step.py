@@ -173,6 +173,18 @@ def take_turns(recipe: Recipe, annotations: Path, images: Path, steps: int) -> l
     return times
 
 
+def settings(images: int) -> Settings:
+    """A world of so many images to train on, and as few as may be of what is not trained on."""
+    return Settings(
+        train_images=images,
+        val_images=1,
+        voc_train_images=2,
+        voc_val_images=1,
+        classification_images_per_class=1,
+        classification_val_images_per_class=1,
+    )
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -189,8 +201,7 @@ def main() -> None:
     study = compile_study({"scale": "mini", "experiments": ["fig1"]})
     recipe = next(recipe for recipe in study.recipes.values() if recipe.initialisation == "random")
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(train_images=arguments.images, val_images=1, classification_images_per_class=1)
-        draw_world(settings, Path(folder))
+        draw_world(settings(arguments.images), Path(folder))
         paths = Path(folder, "coco/annotations/instances_train.json"), Path(folder, "coco/train")
         times = take_turns(recipe, *paths, arguments.steps)
     mine, theirs = (statistics.median(side) / CHUNK for side in zip(*times, strict=True))

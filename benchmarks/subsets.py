@@ -9,7 +9,7 @@ turns; the best of `--repeats` counts. `orjson.loads` runs with the garbage coll
 setting. The subsets must be nested, of the sizes asked for, and hold their images and all annotations of
 those as they stand in the file.
 
-Needs nothing but the environment.
+Needs nothing but the environment, and for that last check memory of ten times the file.
 """
 
 import argparse

@@ -24,11 +24,11 @@ all: env
 	$(BIN)/snakemake --profile profiles/local
 
 test: $(VENV)/.tests-installed
-	@$(BIN)/python -m tests.system chromium slurm mount
+	@$(BIN)/python -m tests.system chromium openssl slurm mount
 	$(BIN)/pytest $(PYTEST)
 
 test-fast: $(VENV)/.tests-installed
-	@$(BIN)/python -m tests.system chromium
+	@$(BIN)/python -m tests.system chromium openssl
 	$(BIN)/pytest $(PYTEST) -m "not slow"
 
 lint: $(VENV)/.tests-installed

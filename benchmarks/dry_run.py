@@ -3,7 +3,9 @@
     python -m benchmarks.dry_run
 
 plans every experiment at the paper's scale for 1, 3 and 6 seeds, on files that only exist, and prints for each: jobs,
-seconds, peak memory, and milliseconds a job as a ratio to those of the first.
+seconds, peak memory, and milliseconds a job as a ratio to those of the first. More seeds must mean more jobs.
+
+Needs nothing but the environment.
 """
 
 import argparse
@@ -65,6 +67,12 @@ def plan(folder: Path, experiments: list[str], seeds: int) -> tuple[int, float]:
     return int(found[1]), seconds
 
 
+def check_more(seeds: int, jobs: int, before: int) -> None:
+    """Refuse plans that lack jobs, or those of the seeds that were added."""
+    if jobs <= before:
+        raise SystemExit(f"{seeds} seeds: found {jobs} jobs, expected more than the {before} of fewer seeds")
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -73,14 +81,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 6], help="numbers of seeds, ascending")
     parser.add_argument("--experiments", nargs="+", default=EXPERIMENTS)
     arguments = parser.parse_args()
+    if arguments.seeds != sorted(set(arguments.seeds)) or arguments.seeds[0] < 1:
+        parser.error(f"--seeds {arguments.seeds}: expected ascending numbers from 1 on")
     once, before = 0.0, 0
     for seeds in arguments.seeds:
         with tempfile.TemporaryDirectory() as folder:
             jobs, seconds = plan(Path(folder), arguments.experiments, seeds)
-        if jobs <= before:
-            raise SystemExit(
-                f"{seeds} seeds: found {jobs} jobs, expected more than the {before} of fewer seeds"
-            )
+        check_more(seeds, jobs, before)
         before = jobs
         once = once or seconds / jobs
         # Of the largest child so far: each is larger than the one before.

@@ -52,6 +52,7 @@ def is_root() -> bool:
 
 NEEDS = {
     "chromium": Need("Chromium", ("chromium",), ("chromium", "fonts-dejavu-core")),
+    "openssl": Need("openssl", ("openssl",), ("openssl",)),
     "slurm": Need(
         "a SLURM of their own",
         ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "squeue"),

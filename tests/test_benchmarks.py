@@ -1,11 +1,18 @@
 """Each benchmark at its smallest size: it runs, and compares the same work on both sides. Times are not looked at."""
 
+import json
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
+
+from benchmarks import coco_evaluation, dry_run, hashing, subsets, training_step
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = {
@@ -18,10 +25,159 @@ SMALLEST = {
 """Options, and what it prints."""
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")))
+def run(name: str, *options: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A benchmark as a person runs it; `path` is where it finds other programs."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *options]
+    environment = None if path is None else {"PATH": path}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+NEEDS = {"hashing": pytest.mark.needs_openssl}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in SMALLEST])
 def test_it_runs(name: str) -> None:
     options, printed = SMALLEST[name]
-    command = [sys.executable, "-m", f"benchmarks.{name}", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run(name, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(printed, done.stdout), done.stdout
+
+
+def test_none_is_forgotten() -> None:
+    found = {path.stem for path in (ROOT / "benchmarks").rglob("*.py")}
+    assert found == SMALLEST.keys()
+    told = re.findall(r"python -m benchmarks\.(\w+)", (ROOT / "benchmarks/README.md").read_text())
+    assert sorted(told) == sorted(found)
+
+
+def test_engines_that_disagree_are_not_compared() -> None:
+    metrics = np.array([50.0, math.nan])
+    coco_evaluation.check_equal("bbox", metrics, metrics.copy())
+    with pytest.raises(SystemExit, match="bbox: the metrics differ"):
+        coco_evaluation.check_equal("bbox", metrics, np.array([np.nextafter(50.0, 51.0), math.nan]))
+    with pytest.raises(SystemExit, match="expected an AP above 0, found 0"):
+        coco_evaluation.check_equal("bbox", np.zeros(2), np.zeros(2))
+
+
+def test_plans_without_more_jobs_are_not_compared() -> None:
+    dry_run.check_more(2, 11, before=10)
+    for jobs, before in ((0, 0), (10, 10)):
+        with pytest.raises(SystemExit, match=f"2 seeds: found {jobs} jobs"):
+            dry_run.check_more(2, jobs, before)
+
+
+@pytest.mark.parametrize("seeds", [["3", "1"], ["1", "1"], ["0", "1"]])
+def test_seeds_ascend(
+    seeds: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dry_run", "--seeds", *seeds])
+    with pytest.raises(SystemExit, match="2"):
+        dry_run.main()
+    assert "expected ascending numbers from 1 on" in capsys.readouterr().err
+
+
+def test_different_hashes_are_not_compared() -> None:
+    digest = "0" * 64
+    hashing.check_equal(digest, f"SHA2-256(file)= {digest}\n")
+    for ours, printed in ((digest, f"SHA2-256(file)= {'1' * 64}\n"), ("", f"= {digest}\n"), (digest, "")):
+        with pytest.raises(SystemExit, match="the hashes differ"):
+            hashing.check_equal(ours, printed)
+
+
+def test_without_openssl_it_says_so(tmp_path: Path) -> None:
+    done = run("hashing", "--gigabytes", "0.01", path=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "found no openssl, whose speed ours is compared with; install it\n"
+
+
+def test_wrong_subsets_are_not_compared(tmp_path: Path) -> None:
+    whole = {
+        "images": [{"id": number} for number in (1, 2, 3)],
+        "annotations": [{"id": number, "image_id": number} for number in (1, 2, 3)],
+    }
+    annotations = tmp_path / "instances.json"
+    annotations.write_text(json.dumps(whole))
+
+    def check(small: dict, large: dict) -> None:
+        for name, part in (("small", small), ("large", large)):
+            (tmp_path / f"instances_{name}.json").write_text(json.dumps(part))
+        subsets.check_subsets(annotations, {"small": 1, "large": 2}, tmp_path)
+
+    first, first_two, last_two = (subsets.part(whole, ids) for ids in ({1}, {1, 2}, {2, 3}))
+    check(first, first_two)
+    for small, large in (
+        (first, last_two),  # not nested
+        (first, first),  # too few
+        ({**first, "annotations": []}, first_two),  # an annotation is lost
+        ({**first, "images": [{"id": 4}], "annotations": []}, first_two),  # an image that is not in the file
+    ):
+        with pytest.raises(SystemExit, match="nested, with all of their annotations"):
+            check(small, large)
+
+
+class Detector(nn.Module):
+    """What a training needs of one: a weight, and the loss of a batch."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([weight]))
+
+    def forward(self, batch: list[float]) -> dict[str, torch.Tensor]:
+        """The loss of a batch."""
+        return {"loss": self.weight.sum() * sum(batch)}
+
+
+def trained(batches: list[list[float]], rate: float = 0.1) -> training_step.Witness:
+    """The witness of a training from a weight of 1."""
+    witness = training_step.Witness("ours", Detector(1.0))
+    optimizer = torch.optim.SGD(witness.model.parameters(), lr=rate)
+    for batch in batches:
+        optimizer.zero_grad()
+        witness.model(batch)["loss"].backward()
+        optimizer.step()
+    return witness
+
+
+def test_trainings_of_as_many_steps_are_compared() -> None:
+    training_step.check_trained(trained([[1.0, 2.0]] * 3), steps=3, batch=2)
+
+
+@pytest.mark.parametrize(
+    ("batches", "rate", "message"),
+    [
+        ([[1.0, 2.0]] * 2, 0.1, r"found 2 steps of \[2\] images, expected 3 of 2"),
+        ([[1.0, 2.0], [1.0, 2.0], [1.0]], 0.1, r"found 3 steps of \[1, 2\] images"),
+        ([[1.0, math.nan]] * 3, 0.1, "step 0: expected finite losses"),
+        ([[1.0, 2.0]] * 3, 0.0, "expected finite weights that training has changed"),
+        ([[1e-3, 1e-3]] * 2 + [[1e3, 1e3]], 1e36, "expected finite weights"),
+    ],
+    ids=[
+        "fewer steps",
+        "fewer images",
+        "losses that are no numbers",
+        "weights as before",
+        "infinite weights",
+    ],
+)
+def test_other_trainings_are_not_compared(batches: list[list[float]], rate: float, message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        training_step.check_trained(trained(batches, rate), steps=3, batch=2)
+
+
+def test_different_models_are_not_compared() -> None:
+    one, other = (training_step.Witness(name, Detector(1.0)) for name in ("ours", "detectron2's"))
+    training_step.check_same_start(one, other)
+    with pytest.raises(SystemExit, match="do not start from the same weights"):
+        training_step.check_same_start(one, training_step.Witness("detectron2's", Detector(2.0)))
+    with pytest.raises(SystemExit, match="the losses differ"):
+        training_step.check_same_losses(one, other)  # neither has trained
+
+
+@pytest.mark.parametrize("steps", ["5", "12"])
+def test_steps_come_in_chunks(
+    steps: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training_step", "--steps", steps])
+    with pytest.raises(SystemExit, match="2"):
+        training_step.main()
+    assert "expected a multiple of 5, 10 or more" in capsys.readouterr().err

@@ -56,7 +56,7 @@ rule images:
 
 rule manifest:
     input:
-        lambda wildcards: LAYOUT.annotations(wildcards.train_set, wildcards.split),
+        annotations=lambda wildcards: LAYOUT.annotations(wildcards.train_set, wildcards.split),
     output:
         LAYOUT.manifest("{train_set}", "{split}"),
     log:
@@ -69,12 +69,13 @@ rule manifest:
     params:
         job=job(
             "manifest",
+            "annotations",
             images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
         ),
     message:
         "Identifying {wildcards.train_set} {wildcards.split}"
     shell:
-        "python -m workflow_scripts.data.manifest --annotations {input:q} --job {params.job:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.manifest --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule voc_annotations:
@@ -117,10 +118,11 @@ rule subsets:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("subsets", "within", subsets=LAYOUT.subset_sizes(), seed=STUDY.config.subset_seed),
+        job=job(
+            "subsets", "annotations", "within", subsets=LAYOUT.subset_sizes(), seed=STUDY.config.subset_seed
+        ),
         folder=lambda wildcards, output: folder(output.manifests[0]),
     message:
         "Drawing nested subsets of COCO train"
     shell:
-        "python -m workflow_scripts.data.subsets --annotations {input.annotations:q} --job {params.job:q}"
-        " --output-dir {params.folder:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.data.subsets --job {params.job:q} --output-dir {params.folder:q} > {log:q} 2>&1"

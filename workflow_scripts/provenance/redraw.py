@@ -18,7 +18,7 @@ from workflow_scripts.provenance.archive import Files, is_below
 GATHERED = ("run_evaluations", "run_training", "concatenate", "counts", "search")
 REDRAWN = frozenset((*GATHERED, "study", "table", "figure", "verdicts", "report"))
 """Rules whose jobs are run again: from metrics and lines of metrics on, without torch, weights and images."""
-MODULES = tuple(f"workflow_scripts.{name}" for name in ("tables.", "figures.", "report.", "study.write"))
+MODULES = tuple(f"workflow_scripts.{name}" for name in ("tables.", "figures.", "report.", "jobs.write"))
 """What their commands begin with; a bundle's records run nothing else."""
 VERSIONS = re.compile(rb'<section id="versions">.*?</section>', re.DOTALL)
 """What of the report tells of the machine that it was built on."""

@@ -37,7 +37,7 @@ rule plan:
     conda:
         "envs/environment.yaml"
     params:
-        job=job("plan", study=config),
+        **job("plan", study=config),
     message:
         "Planning {SCALE.name}"
     shell:

@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
-from workflow_scripts.jobs.sheet import Sheet, write_sheet
+from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.layout.results import Layout
@@ -105,12 +105,15 @@ def as_json(value, indent=None):
 
 
 def job(rule_name, *given, optional=(), untracked=None, **options):
-    """A params function: the file that tells a job its options, and its record all that counts.
+    """Params of a rule: the file that tells a job its options and its record all that counts, and a digest of options.
 
     `given` are options of the name and value of an output, an input or a wildcard, likewise `optional`, where a job has
-    it; `options` are values or functions of the wildcards. The file's name changes with its content, and then the job
-    runs again, but for what is `untracked`.
+    it; `options` are values or functions of the wildcards. A change of those runs the job again, but for what is
+    `untracked`. The digest is there for that: Snakemake compares no params that derive from inputs or outputs.
     """
+
+    def chosen_options(wildcards):
+        return {name: value(wildcards) if callable(value) else value for name, value in options.items()}
 
     def sheet(wildcards, input, output):
         named = {**wildcards, **as_plain(input), "output": str(output), **as_plain(output)}
@@ -118,7 +121,7 @@ def job(rule_name, *given, optional=(), untracked=None, **options):
             rule_name,
             options={name: named[name] for name in given}
             | {name: named.get(name) for name in optional}
-            | {name: value(wildcards) if callable(value) else value for name, value in options.items()},
+            | chosen_options(wildcards),
             inputs=list(map(str, input)),
             outputs=list(map(str, output)),
             settings=job_settings(STUDY, LAYOUT, rule_name, dict(wildcards)),
@@ -129,7 +132,7 @@ def job(rule_name, *given, optional=(), untracked=None, **options):
             write_sheet(LAYOUT.sheets, found)
         return f"{LAYOUT.sheets}/{found.name}"
 
-    return sheet
+    return {"job": sheet, "options": lambda wildcards: digest(chosen_options(wildcards))}
 
 
 def as_plain(files):

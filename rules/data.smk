@@ -20,7 +20,7 @@ rule world:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("world", settings=SCALE.world),
+        **job("world", settings=SCALE.world),
         folder=lambda wildcards, output: folder(output.manifest),
     message:
         "Drawing the miniature world"
@@ -43,7 +43,7 @@ rule images:
         mem_mb=LIGHT.mem_mb,
         runtime=EVALUATE.runtime,
     params:
-        job=job(
+        **job(
             "images",
             folder=lambda wildcards: LAYOUT.image_folder(wildcards.images),
             parts=lambda wildcards: LAYOUT.image_parts(wildcards.images),
@@ -67,7 +67,7 @@ rule manifest:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "manifest",
             "annotations",
             images=lambda wildcards: LAYOUT.image_set(wildcards.train_set, wildcards.split).images,
@@ -91,7 +91,7 @@ rule voc_annotations:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "voc_annotations",
             optional=["classes"],
             folders=lambda wildcards: [part.folder for part in LAYOUT.voc_parts(wildcards.split)],
@@ -118,7 +118,7 @@ rule subsets:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "subsets", "annotations", "within", subsets=LAYOUT.subset_sizes(), seed=STUDY.config.subset_seed
         ),
         folder=lambda wildcards, output: folder(output.manifests[0]),

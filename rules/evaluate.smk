@@ -23,7 +23,7 @@ rule detect:
         mem_mb=EVALUATE.mem_mb,
         runtime=lambda wildcards: EVALUATE.runtime * versions(wildcards.testing),
     params:
-        job=job(
+        **job(
             "detect",
             *("recipe", "annotations", "output"),
             weights=lambda wildcards: f"{LAYOUT.segment}/checkpoints/{{iteration}}.safetensors".format(
@@ -57,7 +57,7 @@ rule evaluate:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "evaluate",
             *("recipe", "segment", "iteration", "testing"),
             *("detections", "annotations", "metrics", "replicates"),

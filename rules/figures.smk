@@ -32,7 +32,7 @@ rule figure:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
+        **job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
     message:
         "Drawing {wildcards.experiment}"

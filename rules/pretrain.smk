@@ -18,7 +18,7 @@ rule trained_backbone:
         runtime=EVALUATE.runtime,
         gpu=EVALUATE.gpu,
     params:
-        job=job(
+        **job(
             "trained_backbone",
             "recipe",
             "state",
@@ -44,7 +44,7 @@ rule fetched_backbone:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "fetched_backbone",
             weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump(),
         ),

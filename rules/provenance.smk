@@ -11,8 +11,8 @@ rule audit:
         mem_mb=LIGHT.mem_mb,
         runtime=EVALUATE.runtime,
     params:
+        **job("audit", study=config),
         root=LAYOUT.root,
-        job=job("audit", study=config),
     message:
         "Auditing {params.root}"
     shell:
@@ -33,7 +33,7 @@ rule bundle:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("bundle", study=config),
+        **job("bundle", study=config),
         root=lambda wildcards, input: folder(input[0]),
     message:
         "Bundling {params.root}"

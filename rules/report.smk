@@ -13,7 +13,7 @@ rule study:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("study", text=json.dumps(summary(STUDY))),
+        **job("study", text=json.dumps(summary(STUDY))),
     message:
         "Summing up the study"
     shell:
@@ -36,7 +36,7 @@ rule verdicts:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("verdicts", "tables", "training", "replicates", scale=SCALE.name),
+        **job("verdicts", "tables", "training", "replicates", scale=SCALE.name),
     message:
         "Judging the paper's conclusions"
     shell:
@@ -68,7 +68,7 @@ rule report:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job(
+        **job(
             "report",
             *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
             *("manifests", "pretrainings", "template", "captions"),

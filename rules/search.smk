@@ -16,7 +16,7 @@ checkpoint search:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("search", "tables", search=lambda wildcards: STUDY.searches[wildcards.search].description()),
+        **job("search", "tables", search=lambda wildcards: STUDY.searches[wildcards.search].description()),
     message:
         "Choosing hyper-parameters: {wildcards.search}"
     shell:

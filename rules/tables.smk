@@ -20,7 +20,7 @@ rule run_evaluations:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("run_evaluations", "recipe", "schedule", "metrics", "output"),
+        **job("run_evaluations", "recipe", "schedule", "metrics", "output"),
     message:
         "Gathering evaluations along {wildcards.recipe}, {wildcards.schedule}"
     shell:
@@ -39,7 +39,7 @@ rule run_training:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("run_training", "recipe", "schedule", "metrics", "output"),
+        **job("run_training", "recipe", "schedule", "metrics", "output"),
     message:
         "Gathering the training of {wildcards.recipe}, {wildcards.schedule}"
     shell:
@@ -61,7 +61,7 @@ rule concatenate:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job(
+        **job(
             "concatenate",
             "tables",
             settings=lambda wildcards: LAYOUT.settings(wildcards.experiment, chosen),
@@ -85,7 +85,7 @@ rule counts:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("counts", "training", "pretraining", "published"),
+        **job("counts", "training", "pretraining", "published"),
     message:
         "Counting what was seen in all of training"
     shell:
@@ -113,7 +113,7 @@ rule table:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        job=job("table", "published", "markdown", "latex", scale=SCALE.name),
+        **job("table", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"

@@ -13,7 +13,7 @@ rule recipe:
     conda:
         "../envs/environment.yaml"
     params:
-        job=job("recipe", "output", text=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1)),
+        **job("recipe", "output", text=lambda wildcards: as_json(STUDY.recipes[wildcards.recipe], indent=1)),
     message:
         "Writing recipe {wildcards.recipe}"
     shell:
@@ -41,7 +41,7 @@ rule train:
         runtime=TRAIN.runtime,
         attempt=lambda wildcards, attempt: attempt,
     params:
-        job=job(
+        **job(
             "train",
             *("recipe", "state", "metrics", "checkpoints"),
             optional=["annotations", "parent", "backbone"],

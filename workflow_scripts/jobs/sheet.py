@@ -38,8 +38,7 @@ class Sheet(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The file's name: the rule, and a digest of all that counts."""
         counted = msgspec.structs.replace(self, untracked={})
-        digest = hashlib.sha256(msgspec.json.encode(counted, order="deterministic")).hexdigest()
-        return f"{self.rule}-{digest[:12]}.json"
+        return f"{self.rule}-{digest(counted)}.json"
 
     def words(self) -> list[str]:
         """The options as on a command line."""
@@ -56,6 +55,11 @@ def _words(name: str, value: Any) -> Iterator[str]:
         yield from map(str, value)
     else:
         yield json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def digest(value: Any) -> str:
+    """Twelve characters of the SHA-256 of what can be told as JSON, in whichever order mappings are."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:12]
 
 
 def write_sheet(folder: str | Path, sheet: Sheet) -> None:

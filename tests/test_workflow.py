@@ -131,7 +131,8 @@ def test_report_shows_what_was_asked_for(finished: Checkout) -> None:
 @pytest.mark.slow
 def test_commands_work_when_pasted(finished: Checkout) -> None:
     """What is printed later names the very files that the jobs were told by."""
-    found = commands(finished, "--forceall")
+    # What rests on a search is not told before it has chosen anew.
+    found = [command for command in commands(finished, "--forceall") if "<TBD>" not in command]
     told = [re.search(r"--job (\S+)", command) for command in found]
     assert len(found) > 100
     assert all(sheet and (finished.folder / sheet[1]).is_file() for sheet in told)

@@ -11,7 +11,7 @@ import pytest
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
 from workflow_scripts.study.compiled.study import Study
-from workflow_scripts.study.summary import summary
+from workflow_scripts.study.summary import notes, sharing, summary
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ["fig1", "fig2", "table1", "table2"]
@@ -71,9 +71,10 @@ def test_initialisations_differ_in_nothing_else(paper: Study) -> None:
     random, pretrained = (
         run.recipe for run in (paper.needed_runs(["fig1"])[0], paper.needed_runs(["fig1"])[-1])
     )
-    told_apart = {"name", "initialisation", "pretraining"}
+    told_apart = {"name", "initialisation", "pretraining", "freeze_at"}
     assert random.model_dump(exclude=told_apart) == pretrained.model_dump(exclude=told_apart)
     assert (random.pretraining, pretrained.pretraining) == ("skip", "train")
+    assert (random.freeze_at, pretrained.freeze_at) == (0, 2)
 
 
 @pytest.mark.parametrize("scale", ["smoke", "mini"])
@@ -180,7 +181,7 @@ def test_numbers_change_the_scale_in_depth_and_nothing_beside() -> None:
 )
 def test_number_reaches_every_detection_recipe_and_no_classifier(name: str, value: Any) -> None:
     found = study(numbers={"detection": {name: value}})
-    detectors = [run.recipe for run in found.needed_runs(["fig1", "fig3", "fig4", "fig6"])]
+    detectors = [run.recipe for run in found.needed_runs(["fig1", "fig3", "fig4"])]
     assert {getattr(recipe, name) for recipe in detectors} == {value}
     classifier = "classification-R50_GN"
     assert found.recipes[classifier] == study().recipes[classifier]
@@ -221,3 +222,18 @@ def test_package_does_not_use_snakemake() -> None:
     uses = re.compile(r"^\s*(import|from) snakemake|\bsnakemake\.", re.MULTILINE)
     files = (ROOT / "workflow_scripts").rglob("*.py")
     assert [str(file) for file in files if uses.search(file.read_text())] == []
+
+
+def test_a_random_35k_is_told_of_at_the_start_and_in_the_report(real_data: dict[str, Any]) -> None:
+    coco = real_data["coco"]
+    within = coco | {"val2014_annotations": coco["val"]["annotations"]}
+
+    def told(experiment: str, coco: dict[str, Any]) -> tuple[bool, bool]:
+        found = study("paper", experiments=[experiment], datasets=real_data | {"coco": coco})
+        return "val2014_annotations" in sharing(found), any(
+            "val2014_annotations" in note for note in notes(found)
+        )
+
+    assert told("fig7_middle", coco) == (True, True)
+    assert told("fig7_middle", within) == (False, False)
+    assert told("fig1", coco) == (False, False)

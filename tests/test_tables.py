@@ -95,7 +95,8 @@ PAPER = {
     "table2": "41.3 61.8 45.6 36.6 59.0 38.9 41.1 61.7 44.6 36.4 58.5 38.7"
     " 42.7 62.9 47.0 37.6 59.9 39.7 42.3 62.6 46.2 37.2 59.7 39.7",
     "table3": "45.0 65.7 49.3 39.5 62.5 42.1 46.4 67.1 51.1 40.5 63.9 43.4"
-    " 48.6 66.8 52.9 41.4 64.2 44.6 50.9 68.7 55.4 43.2 66.1 46.8 50.3 42.5",
+    " 48.6 66.8 52.9 41.4 64.2 44.6 50.9 68.7 55.4 43.2 66.1 46.8",
+    "x152": "50.3 42.5",
     "fig5": "41.6 40.9 42.5 41.9",
     "fig6": "65.6 65.5",
     "fig7": "36.3 36.3 26.0 25.9",
@@ -321,6 +322,28 @@ def test_results_of_the_text_join_the_published_values(published: pd.DataFrame) 
     assert not any("VGG-16" in label or "VOC" in label for label, *_ in texts)
     missing = row(results, "R50 GN", "random", train_set="keypoints")
     assert (missing["source"], missing["schedule"]) == ("", "2x")
+
+
+def test_longer_trainings_stand_beside_what_they_continue(published: pd.DataFrame) -> None:
+    few = {"subset": "10k", "setting": "re-searched hyper-parameters"}
+    longer = few | {"setting": "re-searched hyper-parameters, longer"}
+    runs = [
+        run("R50 GN", "random", {220: 20.0}, "10k-random", **few),
+        run("R50 GN", "pretrained", {60: 25.0}, "10k-pretrained", **few),
+        run("R50 GN", "pretrained", {220: 24.0}, "10k-longer", **longer),
+        run("VGG-16", "random", {990: 30.0}, "11x", setting="train aug"),
+        run("VGG-16", "random", {1170: 31.0}, "13x", setting="train aug, longer"),
+    ]
+    table = grid(text.make(pd.concat(runs), published, "paper"), "text")
+    cells = {(*row.labels, row.whose): row.cells for row in table.rows}
+    few_images = "R50 GN, 10k subset, re-searched hyper-parameters"
+
+    assert cells[few_images, "box AP", "ours"] == ["20.0", "25.0", "−5.0"]
+    assert cells[few_images, "box AP", "published"] == ["25.9", "26.0", "−0.1"]
+    assert cells[f"{few_images}, longer", "box AP", "ours"] == ["", "24.0", ""]
+    assert cells[f"{few_images}, longer", "box AP", "published"] == ["", "", ""]
+    assert cells["VGG-16, train aug", "box AP", "ours"][0] == "30.0"
+    assert cells["VGG-16, train aug, longer", "box AP", "ours"][0] == "31.0"
 
 
 def test_a_peak_is_the_highest_checkpoint_of_each_seed_and_1k_images_are_taken_at_the_end(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.models import backbones  # noqa: F401 - registers them
+from workflow_scripts.models import backbones, cascade  # noqa: F401 - registers them
 from workflow_scripts.models.config import RGB_MEAN, RGB_STD, detectron2_config
 from workflow_scripts.models.seeds import key, seed_everything
 from workflow_scripts.models.vgg import VGGHead
@@ -102,7 +102,11 @@ def load_backbone(recipe: Recipe, model: nn.Module, backbone: Mapping[str, Tenso
     Raises:
         UserError: a weight is missing, left over, or of another shape.
     """
-    own = backbone_weights(recipe, model.state_dict())
+    # Only BatchNorms that are not frozen count their batches, and nothing reads it.
+    own, backbone = (
+        {name: value for name, value in weights.items() if not name.endswith(".num_batches_tracked")}
+        for weights in (backbone_weights(recipe, model.state_dict()), backbone)
+    )
     wrong = sorted(own.keys() ^ backbone.keys())
     wrong += [name for name in own.keys() & backbone.keys() if own[name].shape != backbone[name].shape]
     if wrong:

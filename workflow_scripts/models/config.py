@@ -14,10 +14,11 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
     """The architecture and input of a recipe; optimiser and rate are the recipe's own.
 
     Mask R-CNN with FPN as detectron2's `Misc/scratch_mask_rcnn_R_50_FPN_3x_gn.yaml` describes the paper's: the
-    recipe's norm in backbone, FPN and heads, four convolutions in the box head, nothing frozen. Keypoint R-CNN is the
+    recipe's norm in backbone, FPN and heads, four convolutions in the box head, and of the backbone the first stages
+    frozen where the recipe says so, as detectron2's `Misc/mask_rcnn_R_50_FPN_3x_gn.yaml` has it. Keypoint R-CNN is the
     same with detectron2's keypoint head, which has no norm, and its `COCO-Keypoints/Base-Keypoint-RCNN-FPN.yaml`.
-    Cascade R-CNN is detectron2's `Misc/cascade_mask_rcnn_R_50_FPN_3x.yaml`: three box heads, at IoU 0.5, 0.6 and 0.7;
-    the mask head learns from the sampled proposals and, in inference, sees the last stage's boxes.
+    Cascade R-CNN is detectron2's `Misc/cascade_mask_rcnn_R_50_FPN_3x.yaml`: three box heads, at IoU 0.5, 0.6 and 0.7,
+    but for its mask head, which is the last stage's: `models/cascade.py`.
     VGG-16 has no FPN: `models/vgg.py`.
 
     Raises:
@@ -27,6 +28,7 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
     add_vgg_config(config)
     config.SEED = recipe.seed
     config.MODEL.DEVICE = device
+    config.MODEL.BACKBONE.FREEZE_AT = recipe.freeze_at
     _normalise(config, detectron2_norm(recipe.norm, device))
     _heads(config)
     if recipe.backbone == "VGG-16":
@@ -40,7 +42,7 @@ def detectron2_config(recipe: Recipe, num_classes: int, device: str = "cpu") -> 
         config.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5
         config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500
     if recipe.detector == "cascade_mask_rcnn":
-        config.MODEL.ROI_HEADS.NAME = "CascadeROIHeads"
+        config.MODEL.ROI_HEADS.NAME = "LastStageMaskROIHeads"
         config.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = True
         config.MODEL.RPN.POST_NMS_TOPK_TRAIN = 2000
     _input(config, recipe)
@@ -60,7 +62,6 @@ def detectron2_norm(norm: str, device: str) -> str:
 
 def _normalise(config: CfgNode, norm: str) -> None:
     model = config.MODEL
-    model.BACKBONE.FREEZE_AT = 0
     model.RESNETS.STRIDE_IN_1X1 = False
     for section in (model.RESNETS, model.FPN, model.ROI_BOX_HEAD, model.ROI_MASK_HEAD):
         section.NORM = norm

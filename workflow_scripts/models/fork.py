@@ -46,7 +46,7 @@ def forked(weights: Tensors, momentum: Tensors, model: nn.Module, source: str) -
             f"{unfit[0]}; expected the same detector, or for a cascade the plain one, with the same backbone, norm and "
             "categories; correct the parent"
         )
-    trained = [name for name, _ in model.named_parameters()] if momentum else []
+    trained = [name for name, each in model.named_parameters() if each.requires_grad and momentum]
     return (
         {name: weights[name] if name in kept else value for name, value in own.items()},
         {name: momentum[name] if name in kept else torch.zeros_like(own[name]) for name in trained},

@@ -4,6 +4,8 @@ Simonyan and Zisserman, Very Deep Convolutional Networks, configuration D. As in
 left to RoIAlign and fc6 and fc7 are the box head, without dropout.
 """
 
+import re
+
 import fvcore.nn.weight_init as weight_init
 from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, ShapeSpec
@@ -41,6 +43,13 @@ class VGG(Backbone, nn.Sequential):
         self._out_feature_channels = {FEATURE: in_channels}
         self._out_feature_strides = {FEATURE: 2 ** (len(depths) - 1)}
 
+    def freeze(self, stages: int) -> "VGG":
+        """Leave the first stages untrained; returns itself, as detectron2's `ResNet.freeze` does."""
+        for name, layer in self.named_children():
+            if re.match(r"conv[1-9]", name) and int(name[4]) <= stages:
+                layer.requires_grad_(False)
+        return self
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """The last stage's feature map of N x 3 x H x W images: N x C x H/s x W/s, s being the stride."""
         for layer in self:
@@ -50,7 +59,9 @@ class VGG(Backbone, nn.Sequential):
 
 @BACKBONE_REGISTRY.register()
 def build_vgg_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG:
-    """The backbone that `MODEL.VGG` describes.
+    """The backbone that `MODEL.VGG` describes, its first `MODEL.BACKBONE.FREEZE_AT` stages frozen.
+
+    Detectron's VGG-16 stops gradients after the second.
 
     Raises:
         UserError: it gives depths and channels of different numbers of stages.
@@ -61,7 +72,7 @@ def build_vgg_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG:
             f"MODEL.VGG: found STAGE_DEPTHS {depths} and STAGE_CHANNELS {channels}, expected lists of one length; "
             "correct them in the scale or in `numbers` of config.yaml"
         )
-    return VGG(depths, channels, input_shape.channels)
+    return VGG(depths, channels, input_shape.channels).freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
 
 
 @ROI_BOX_HEAD_REGISTRY.register()

@@ -1,4 +1,8 @@
-"""The paper's eight conclusions, each as claims about numbers that a study's results bear out, refute or leave open.
+"""The paper's conclusions, each as claims about numbers that a study's results bear out, refute or leave open.
+
+The paper's discussion (section 6) lists six observations. Here they are eight: its third, "no worse ... under many
+circumstances, down to as few as 10k COCO images", is two, of circumstances and of images; and what section 5.2 finds on
+PASCAL VOC is the last.
 
 Every criterion was fixed before there were results, is the same for and against, and reads 95% intervals. A claim
 wants an interval wholly on one side of a bound: it holds if it is, fails if it lies wholly on the other side, and is
@@ -251,15 +255,21 @@ def few_instances_hurt_like_few_images(results: Results, losses: pd.DataFrame) -
 
 CONCLUSIONS: tuple[tuple[str, Callable[[Results, pd.DataFrame], Finding]], ...] = (
     ("Training from random init is possible with no change of architecture.", possible_from_random_init),
-    ("Random init needs more iterations, and then catches up.", needs_more_iterations),
+    ("Random init needs more iterations to converge, and then catches up.", needs_more_iterations),
     ("Random init is no worse in the end under many circumstances.", no_worse_in_many_circumstances),
-    ("This holds down to 10k images, and breaks below.", holds_down_to_10k_images),
-    ("Pre-training speeds up convergence.", speeds_up_convergence),
-    ("Pre-training does not by itself reduce overfitting.", does_not_reduce_overfitting),
-    ("Pre-training helps less where the task needs localisation.", helps_less_where_localisation_matters),
+    ("It is no worse down to as few as 10k images, and worse below.", holds_down_to_10k_images),
+    ("Pre-training speeds up convergence on the target task.", speeds_up_convergence),
+    (
+        "Pre-training does not necessarily reduce overfitting, unless in a very small data regime.",
+        does_not_reduce_overfitting,
+    ),
+    (
+        "Pre-training helps less where the task is more sensitive to localisation than classification.",
+        helps_less_where_localisation_matters,
+    ),
     ("Few instances and categories hurt like few images.", few_instances_hurt_like_few_images),
 )
-"""The paper's conclusions in its order, and what decides each."""
+"""The paper's conclusions, in its order but for the last, and what decides each."""
 
 
 def _behind(what: str, random: Sample, pretrained: Sample) -> Claim:

@@ -17,9 +17,23 @@ def notes(study: Study) -> list[str]:
     if changes:
         changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
+    if drawn := random_subset(study):
+        found.append(drawn)
     if study.config.linear_scaling:
         found.append(_scaling(study))
     return found
+
+
+def random_subset(study: Study) -> str:
+    """Says so where the paper's val35k is asked for and a random 35k of the training images takes its place."""
+    coco, names = study.config.datasets.coco, study.config.experiments
+    asked = any(run.recipe.subset == "35k" for run in study.needed_runs(names))
+    if coco is None or coco.val2014_annotations is not None or not asked:
+        return ""
+    return (
+        f"The 35k subset is {study.scale.subsets['35k']:,} training images at random. The paper's is val35k, those of "
+        "train2017 that stand in instances_val2014.json: to have it, name that as datasets.coco.val2014_annotations."
+    )
 
 
 def _scaling(study: Study) -> str:
@@ -60,14 +74,15 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def sharing(study: Study) -> str:
-    """One sentence on what the study trains and what its shared segments save."""
+    """What a person is told at the start: what is trained, what sharing saves, what is not as in the paper."""
     counts = iterations(study)
     planned, without = counts["planned"], counts["without_sharing"]
     sentence = (
         f"Scale {study.scale.name}: {planned:,} iterations to train detectors; shared segments save "
         f"{without - planned:,} of {without:,}"
     )
-    return f"{sentence}\n{_scaling(study)}" if study.config.linear_scaling else sentence
+    scaling = _scaling(study) if study.config.linear_scaling else ""
+    return "\n".join(filter(None, (sentence, scaling, random_subset(study))))
 
 
 def iterations(study: Study) -> dict[str, int]:

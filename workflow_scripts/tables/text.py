@@ -3,10 +3,12 @@
 import pandas as pd
 
 from workflow_scripts.jobs.job import job
+from workflow_scripts.study.compiled.experiments import LONGER
 from workflow_scripts.tables.published import of_paper
 from workflow_scripts.tables.results import (
     KEY,
     PAIR,
+    ROW,
     beside,
     finish,
     make_from_arguments,
@@ -29,18 +31,30 @@ QUOTED = pd.DataFrame(
     columns=PAIR,
 )
 """In the order in which the paper comes to them."""
+CONTINUED = pd.DataFrame(
+    [
+        ("coco", "all", "VGG-16", f"train aug{LONGER}", "bbox", "AP", "end"),
+        ("coco", "10k", "R50 GN", "re-searched hyper-parameters", "bbox", "AP", "end"),
+        ("coco", "10k", "R50 GN", f"re-searched hyper-parameters{LONGER}", "bbox", "AP", "end"),
+        ("voc", "all", "R101 GN", f"train aug{LONGER}", "bbox", "AP50", "end"),
+    ],
+    columns=PAIR,
+)
+"""Of longer trainings the text says what comes of them, without a number; and what they continue."""
 
 
 def make(evaluations: pd.DataFrame, published: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """Tidy `results.COLUMNS` of `QUOTED` in percent, with the difference random - pre-train.
+    """Tidy `results.COLUMNS` of `QUOTED`, and of `CONTINUED` what was run, in percent, with the difference random -
+    pre-train.
 
     A peak is the highest value along a run's evaluated checkpoints, all others are its end. A result that the paper
     has and this study has not stays with `value` empty.
     Raises `UserError` where the evaluations hold several schedules of one result.
     """
-    paper = QUOTED.merge(of_paper(published), on=PAIR)
-    quoted = evaluations.merge(QUOTED, on=[name for name in PAIR if name != "point"])
-    points = [end_points(quoted[quoted["point"] == "end"]), peaks(quoted[quoted["point"] == "peak"])]
+    quoted = pd.concat([QUOTED, CONTINUED.merge(evaluations[ROW].drop_duplicates())])
+    paper = quoted.merge(of_paper(published), on=PAIR)
+    ours = evaluations.merge(quoted, on=[name for name in PAIR if name != "point"])
+    points = [end_points(ours[ours["point"] == "end"]), peaks(ours[ours["point"] == "peak"])]
     return finish(with_differences(beside(over_seeds(pd.concat(points)), paper, KEY)), paper, scale)
 
 

@@ -43,10 +43,8 @@ def _numbers(where: str, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:
 
 
 def _short_schedules(where: str, scale: Scale, known: Iterable[Experiment]) -> Iterator[str]:
-    arms = [arm for experiment in known for arm in experiment.arms]
-    short = {
-        name for arm in arms for name in arm.schedules or () if name.endswith(("-random", "-pretrained"))
-    }
+    schedules = {name for each in known for arm in each.arms for name in arm.schedules or ()}
+    short = {name for name in schedules if name.endswith(("-random", "-pretrained", "-longer"))}
     for name in sorted(short - set(scale.short_schedules)):
         yield f"{where}: short_schedules: {name} is missing; add its number of iterations"
 

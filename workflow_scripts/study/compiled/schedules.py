@@ -1,6 +1,6 @@
 """Schedules: how long a recipe trains, and at which learning rate in each iteration.
 
-Paper, section 3: `k`x is `k` times 90k iterations; the learning rate is multiplied by the decay factor for the last
+Paper, section 4: `k`x is `k` times 90k iterations; the learning rate is multiplied by the decay factor for the last
 60k iterations and by its square for the last 20k, *whatever k is*. So schedules of one recipe agree until the first
 drop, and share that trunk.
 

@@ -11,7 +11,7 @@ from workflow_scripts.study.configuration.scales import SearchGrid
 
 @dataclass(frozen=True)
 class Search:
-    """A grid and the run of each of its points (paper, section 4: searched on the pre-trained model alone)."""
+    """A grid and the run of each of its points (paper, section 5.2: searched on the pre-trained model alone)."""
 
     name: str
     runs: dict[str, Run]

@@ -33,7 +33,7 @@ class Warmup(_Numbers):
 
 
 class DetectionNumbers(_Numbers):
-    """Common settings of detector trainings (paper, section 3)."""
+    """Common settings of detector trainings (paper, sections 3 and 4)."""
 
     image_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     longest_side: int = Field(gt=0)
@@ -43,6 +43,12 @@ class DetectionNumbers(_Numbers):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     batch: int = Field(gt=0)
+    freeze_at: int = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="stages of a pre-trained backbone that stay as they were: 1 is the stem, 2 res2 as well; 0 none",
+    )
     detectron2: dict[str, Any] = {}
 
 

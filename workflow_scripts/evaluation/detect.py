@@ -50,7 +50,7 @@ def detect(
 ) -> list[dict[str, Any]]:
     """Detections of every image of a COCO annotation file, in COCO's results format (boxes as x, y, w, h).
 
-    Single scale, no augmentation (paper, section 3). Images share a batch only where they share a size: padding one to
+    Single scale, no augmentation (paper, section 4). Images share a batch only where they share a size: padding one to
     another's size would change what is detected. With augmentation, detectron2's `GeneralizedRCNNWithTTA`: boxes of all
     versions of an image pass non-maximum suppression together, and their masks are averaged.
 

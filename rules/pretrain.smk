@@ -46,6 +46,7 @@ rule fetched_backbone:
     params:
         **job(
             "fetched_backbone",
+            "model",
             weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump(),
         ),
     message:

@@ -116,7 +116,30 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "unknown layout": (
         {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"layout": "caffe"}}}},
-        ["config.yaml: pretraining.fetch.R50_GN.layout:", "'torchvision' or 'detectron2'", "found 'caffe'"],
+        [
+            "config.yaml: pretraining.fetch.R50_GN.layout:",
+            "'mmdetection', 'detectron2' or 'detectron'",
+            "found 'caffe'",
+        ],
+    ),
+    "colours that no network of the layout reads": (
+        {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"layout": "detectron"}}}},
+        ["config.yaml: pretraining.fetch.R50_GN: layout detectron with colours rgb", "expected bgr"],
+    ),
+    "weights of another architecture": (
+        {"pretraining": {"fetch": {"R50_SyncBN": WEIGHTS | {"stride_in_1x1": True}}}},
+        [
+            "config.yaml: pretraining.fetch.R50_SyncBN.stride_in_1x1: found true",
+            "expected false, as R50_SyncBN is built",
+            "numbers: {backbones: {R50: {MODEL.RESNETS.STRIDE_IN_1X1: true}}}",
+        ],
+    ),
+    "an architecture of other weights": (
+        {
+            "pretraining": {"fetch": {"R50_SyncBN": WEIGHTS}},
+            "numbers": {"backbones": {"R50": {"MODEL.RESNETS.STRIDE_IN_1X1": True}}},
+        },
+        ["pretraining.fetch.R50_SyncBN.stride_in_1x1: found false", "expected true, as R50_SyncBN is built"],
     ),
     "no results folder": ({"results": ""}, ["config.yaml: results:", "at least 1 character", "found ''"]),
     "unknown number": (

@@ -1,4 +1,7 @@
-"""Published weights: fetched by hash, converted to detectron2's names, and computing what they computed before."""
+"""Published weights: fetched by hash, fitting the models that start from them, and computing what they did before.
+
+`test_layouts.py` holds each publisher's names, `test_pickles.py` the pickles that some use.
+"""
 
 import json
 import pickle
@@ -23,7 +26,8 @@ from workflow_scripts.files import sha256
 from workflow_scripts.models import published as fetching
 from workflow_scripts.models.build import build, build_optimizer, load_backbone
 from workflow_scripts.models.config import RGB_MEAN, RGB_STD, detectron2_config
-from workflow_scripts.models.published import bgr_to_rgb, read_published, torchvision_names
+from workflow_scripts.models.layouts import our_names
+from workflow_scripts.models.published import bgr_to_rgb, read_published
 from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
@@ -77,7 +81,7 @@ def weights(path: Path, digest: str | None = None) -> str:
 def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, command, name):
     save = torch.save if name.endswith("pth") else save_file
     save(published.state_dict(), tmp_path / name)
-    folder = command(fetching, "--weights", weights(tmp_path / name))
+    folder = command(fetching, "--weights", weights(tmp_path / name), "--model", "R50_GN")
     assert json.loads((folder / "summary.json").read_text())["kind"] == "fetch"
     assert len(list(folder.iterdir())) == 2
     backbone, _ = load_tensors(folder / "backbone.safetensors")
@@ -95,7 +99,7 @@ def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, 
 def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path):
     save_file(published.state_dict(), tmp_path / "w.safetensors")
     published_weights = PublishedWeights(source="w", sha256=sha256(tmp_path / "w.safetensors"))
-    backbone = read_published(tmp_path / "w.safetensors", published_weights)
+    backbone = read_published(tmp_path / "w.safetensors", published_weights, "R50_GN")
     model = build(recipe, 80, "cpu")
     load_backbone(recipe, model, backbone, "w.safetensors")
     loaded = model.state_dict()
@@ -115,7 +119,7 @@ def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path
 def test_torchvision_vgg_16_computes_the_same_up_to_fc7(recipe):
     torch.manual_seed(0)
     published = vgg16().eval()
-    renamed = torchvision_names(published.state_dict())
+    renamed = our_names(published.state_dict(), "torchvision", "vgg16")
     vgg = {"backbone": "VGG-16", "norm": "", "detectron2": {}}
     as_classifier = {"task": "classification", "detector": "classifier", "image_sides": (96,)}
     ours = build(recipe.model_copy(update={**vgg, **as_classifier}), 2, "cpu").eval()
@@ -137,24 +141,49 @@ def test_torchvision_vgg_16_computes_the_same_up_to_fc7(recipe):
         )
 
 
-@pytest.mark.parametrize("first", ["conv1.weight", "features.0.weight"])
-def test_first_convolution_of_either_architecture_is_converted_from_bgr(tmp_path, first):
+@pytest.mark.parametrize(
+    ("first", "other", "model"),
+    [("conv1.weight", "bn1.weight", "R50_GN"), ("features.0.weight", "features.2.weight", "VGG-16")],
+)
+def test_first_convolution_of_either_architecture_is_converted_from_bgr(tmp_path, first, other, model):
     path, convolution = tmp_path / "w", torch.randn(4, 3, 3, 3)
-    save_file({first: convolution}, path)
-    (found,) = read_published(path, PublishedWeights(source="w", sha256=sha256(path), colours="bgr")).values()
-    assert torch.equal(found, bgr_to_rgb(convolution))
+    save_file({first: convolution, other: torch.ones(3, 3, 3, 3)}, path)
+    published = PublishedWeights(source="w", sha256=sha256(path), colours="bgr")
+    found = read_published(path, published, model)
+    converted, untouched = sorted(found.values(), key=len, reverse=True)
+    assert torch.equal(converted, bgr_to_rgb(convolution))
+    assert torch.equal(untouched, torch.ones(3, 3, 3, 3))
 
 
 def test_batchnorms_without_a_counter_fit(recipe, tmp_path):
     path = tmp_path / "w.pth"
     old = {k: v for k, v in resnet50().state_dict().items() if not k.endswith("num_batches_tracked")}
     torch.save({"state_dict": old, "epoch": 90}, path)
-    backbone = read_published(path, PublishedWeights(source="w", sha256=sha256(path)))
+    backbone = read_published(path, PublishedWeights(source="w", sha256=sha256(path)), "R50_SyncBN")
     syncbn = recipe.model_copy(update={"norm": "SyncBN"})
     model = build(syncbn, 80, "cpu")
     load_backbone(syncbn, model, backbone, "w")
     mean = model.backbone.bottom_up.res2[0].conv1.norm.running_mean
     assert torch.equal(mean, old["layer1.0.bn1.running_mean"])
+
+
+def test_an_architecture_may_be_changed_for_weights_that_halve_in_the_first_convolution(recipe):
+    """As detectron2's `Misc/mask_rcnn_R_50_FPN_3x_syncbn.yaml`, which starts from MSRA's ResNet-50."""
+    source = {"source": "R-50.pkl", "sha256": "0" * 64, "layout": "detectron", "colours": "bgr"}
+    study = compile_study(
+        {
+            "scale": "smoke",
+            "experiments": ["fig4"],
+            "pretraining": {"fetch": {"R50_SyncBN": {**source, "stride_in_1x1": True}}},
+            "numbers": {"backbones": {"R50": {"MODEL.RESNETS.STRIDE_IN_1X1": True}}},
+        }
+    )
+    found = [recipe for recipe in study.recipes.values() if recipe.model == "R50_SyncBN"]
+    assert {recipe.initialisation for recipe in found} == {"random", "pretrained"}
+    for each in found:
+        of_depth_50 = each.model_copy(update={"detectron2": each.detectron2 | recipe.detectron2})
+        block = build(of_depth_50, 2, "cpu").backbone.bottom_up.res3[0]
+        assert (block.conv1.stride, block.conv2.stride) == ((2, 2), (1, 1))
 
 
 def test_weights_for_bgr_compute_the_same_from_rgb():
@@ -171,9 +200,11 @@ class Malice:
         return (print, ("executed",))
 
 
+CODE = pickle.dumps(Malice(), protocol=2)
 BAD = {
     "not what was hashed": (b"", "found SHA-256"),
-    "code": (pickle.dumps(Malice(), protocol=2), "cannot be read as tensors alone"),
+    "code": (CODE, "cannot be read as tensors alone (found __builtin__.print, expected"),
+    "code in torch's file": (Malice(), "cannot be read as tensors alone (UnpicklingError)"),
     "torn safetensors": (b"\x99\0\0\0\0\0\0\0{", "cannot be read as tensors alone"),
     "a list": ([torch.zeros(1)], "found a list, expected tensors by name"),
     "a number among tensors": ({"w": torch.zeros(1), "epoch": 3}, "found a int at 'epoch'"),
@@ -190,10 +221,17 @@ def test_bad_weights_are_refused_with_one_message(tmp_path, capsys, command, cas
     elif content is not None:
         torch.save(content, path)
     digest = sha256(path) if content else "0" * 64
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*{message}"):
-        command(fetching, "--weights", weights(path, digest))
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*{re.escape(message)}"):
+        command(fetching, "--weights", weights(path, digest), "--model", "R50_GN")
     assert "executed" not in capsys.readouterr().out
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_nothing_is_read_of_a_file_with_another_hash(tmp_path):
+    (tmp_path / "w.pkl").write_bytes(CODE)
+    digest = sha256(tmp_path / "w.pkl")
+    with pytest.raises(UserError, match=f"^w: found SHA-256 {digest}, expected {'0' * 64}"):
+        read_published(tmp_path / "w.pkl", PublishedWeights(source="w", sha256="0" * 64), "R50_GN")
 
 
 def test_classifier_is_measured_on_the_classes_it_knows_alone(tmp_path, command):

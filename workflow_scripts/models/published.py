@@ -1,11 +1,10 @@
 """Published weights to start from: fetched, checked against their hash, and named as this project's backbones do.
 
-python -m workflow_scripts.models.published --weights '{"source": ..., "sha256": ...}' --backbone b.safetensors ...
+python -m workflow_scripts.models.published --weights '{"source": ..., "sha256": ...}' --model R50_GN ...
 """
 
 import argparse
 import json
-import re
 import shutil
 import urllib.request
 from collections.abc import Mapping
@@ -19,45 +18,16 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_atomically, write_json
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.config import RGB_STD
+from workflow_scripts.models.layouts import has_statistics, our_names
+from workflow_scripts.models.pickles import NotArrays, load_arrays
 from workflow_scripts.models.tensors import save_tensors
+from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.configuration.config import PublishedWeights
 
-RESNET = (
-    (r"^(conv1|bn1|gn1)\.", r"stem.\1."),
-    (r"^layer(\d)\.", lambda match: f"res{int(match[1]) + 1}."),
-    (r"\.downsample\.0\.", ".shortcut."),
-    (r"\.downsample\.1\.", ".shortcut.norm."),
-    (r"\.(?:bn|gn)(\d)\.", r".conv\1.norm."),
-)
-"""torchvision's names of a ResNet's weights as detectron2's, in order."""
-
-VGG_16 = {
-    **{
-        f"features.{index}": f"conv{stage}_{number}"
-        for stage, indices in enumerate([(0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)], 1)
-        for number, index in enumerate(indices, 1)
-    },
-    "classifier.0": "fc6",
-    "classifier.3": "fc7",
-}
-"""torchvision's names of VGG-16's layers as `models/vgg.py`'s."""
-
-CLASSIFIER_LAYERS = ("fc", "head", "classifier.6")
 FIRST_CONVOLUTIONS = ("stem.conv1.weight", "conv1_1.weight")
-
-
-def torchvision_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A torchvision-style ResNet's or VGG-16's weights without the last, linear layer, named as our models do."""
-    renamed: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        layer, _, kind = re.sub(r"^(?:module\.|backbone\.)?", "", name).rpartition(".")
-        if layer in CLASSIFIER_LAYERS:
-            continue
-        name = f"{VGG_16.get(layer, layer)}.{kind}"
-        for pattern, replacement in RESNET:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = value
-    return renamed
+NORMS = {"GN": "GroupNorm", "SyncBN": "BatchNorm", "": "no norm"}
+TORCH = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+"""How files of torch.save begin: as a zip, or with a pickled magic number where they are of before torch 1.6."""
 
 
 def bgr_to_rgb(first_convolution: Tensor) -> Tensor:
@@ -65,11 +35,12 @@ def bgr_to_rgb(first_convolution: Tensor) -> Tensor:
     return first_convolution.flip(1) * torch.tensor(RGB_STD).view(1, 3, 1, 1)
 
 
-def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]:
-    """Published weights as detectron2's ResNet or our VGG-16 names them, for RGB input. No pickle is executed.
+def read_published(path: Path, published: PublishedWeights, model: str) -> dict[str, Tensor]:
+    """Published weights named as this project's backbones do, for RGB input. No pickle is executed.
 
     Raises:
-        UserError: another hash than expected, or a file that holds anything but named tensors.
+        UserError: another hash than expected, a file that holds anything but named tensors, names of another layout, or
+            another norm than the model's.
     """
     found = sha256(path)
     if found != published.sha256:
@@ -77,9 +48,8 @@ def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]
             f"{published.source}: found SHA-256 {found}, expected {published.sha256}; another file stands there: "
             "correct pretraining.fetch in config.yaml, or do not use it"
         )
-    weights = _tensors(path, published.source)
-    if published.layout == "torchvision":
-        weights = torchvision_names(weights)
+    weights = our_names(_tensors(path, published.source), published.layout, published.source)
+    _check_norm(weights, model, published.source)
     if published.colours == "bgr":
         first = {name: bgr_to_rgb(weights[name]) for name in FIRST_CONVOLUTIONS if name in weights}
         weights = {**weights, **first}
@@ -88,15 +58,19 @@ def read_published(path: Path, published: PublishedWeights) -> dict[str, Tensor]
     return {**{f"{norm}num_batches_tracked": torch.tensor(0) for norm in counted}, **weights}
 
 
-def _tensors(path: Path, source: str) -> dict[str, Tensor]:
-    try:
-        loaded = load_file(path) if _is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on foreign files
+def _check_norm(weights: Mapping[str, Tensor], model: str, source: str) -> None:
+    expected = MODELS[model].norm
+    found = "SyncBN" if has_statistics(weights) else "GN" if any(".norm." in name for name in weights) else ""
+    if found != expected:
         raise UserError(
-            f"{source}: cannot be read as tensors alone ({type(error).__name__}); expected safetensors, or a .pth file "
-            "that torch.load reads with weights_only=True"
-        ) from None
-    for key in ("state_dict", "model"):
+            f"{source}: found weights of a network with {NORMS[found]}, expected {NORMS[expected]} for model {model}; "
+            "docs/weights.md lists weights that fit it"
+        )
+
+
+def _tensors(path: Path, source: str) -> dict[str, Tensor]:
+    loaded = _loaded(path, source)
+    for key in ("state_dict", "model", "blobs"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict):
@@ -105,15 +79,34 @@ def _tensors(path: Path, source: str) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise UserError(
                 f"{source}: found a {type(value).__name__} at {name!r}, expected a state dict of tensors alone, or one "
-                "under the name state_dict or model"
+                "under the name state_dict, model or blobs"
             )
     return dict(loaded)
+
+
+def _loaded(path: Path, source: str) -> object:
+    """What a file of weights holds, whichever kind of file it is."""
+    try:
+        if _is_safetensors(path):
+            return load_file(path)
+        return torch.load(path, "cpu", weights_only=True) if _is_torchs(path) else load_arrays(path)
+    except Exception as error:  # torch raises many kinds on foreign files
+        why = str(error) if isinstance(error, NotArrays) else type(error).__name__
+        raise UserError(
+            f"{source}: cannot be read as tensors alone ({why}); expected safetensors, a .pth file that torch.load "
+            "reads with weights_only=True, or a .pkl file of plain arrays"
+        ) from None
 
 
 def _is_safetensors(path: Path) -> bool:
     """Eight bytes of length, then a header in JSON."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
+
+
+def _is_torchs(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(max(map(len, TORCH))).startswith(TORCH)
 
 
 def fetch(source: str, path: Path) -> None:
@@ -140,7 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", required=True, help="source, sha256, layout and colours, as JSON")
+    parser.add_argument("--weights", required=True, help="an entry of pretraining.fetch, as JSON")
+    parser.add_argument("--model", required=True, choices=MODELS, help="the model to start from them")
     parser.add_argument("--backbone", type=Path, required=True, help="output: the backbone's weights")
     parser.add_argument("--summary", type=Path, required=True, help="output: summary.json")
     arguments = parser.parse_args()
@@ -148,7 +142,7 @@ def main() -> None:
     path = arguments.backbone.with_name("fetched")
     fetch(published.source, path)
     try:
-        weights = read_published(path, published)
+        weights = read_published(path, published, arguments.model)
     finally:
         path.unlink()
     save_tensors(arguments.backbone, weights, {"source": published.source})

@@ -13,6 +13,7 @@ def unmet(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) ->
     yield from _unknown("experiments", config.experiments, known)
     yield from _unknown("models", config.models, MODELS)
     yield from _unknown("pretraining.fetch", config.pretraining.fetch, MODELS)
+    yield from _strides(config, scale)
     yield from _short_schedules(scale_source(config), scale, known.values())
     yield from missing(config, scale, [known[name] for name in config.experiments if name in known])
 
@@ -28,6 +29,21 @@ def _unknown(field: str, found: Iterable[str], known: Mapping[str, object]) -> I
     unknown = [name for name in found if name not in known]
     if unknown:
         yield f"config.yaml: {field}: found {', '.join(unknown)}, expected names from: {', '.join(known)}"
+
+
+def _strides(config: StudyConfig, scale: Scale) -> Iterator[str]:
+    """Weights of a network that halves its image elsewhere than the scale's: they fit, and compute something else."""
+    key = "MODEL.RESNETS.STRIDE_IN_1X1"
+    for name in sorted(config.pretraining.fetch.keys() & MODELS.keys()):
+        found = config.pretraining.fetch[name].stride_in_1x1
+        backbone = MODELS[name].backbone
+        expected = scale.backbones.get(backbone, {}).get(key, False)
+        if found != expected:
+            yield (
+                f"config.yaml: pretraining.fetch.{name}.stride_in_1x1: found {str(found).lower()}, expected "
+                f"{str(expected).lower()}, as {name} is built; give other weights, or change the architecture for both "
+                f"initialisations: numbers: {{backbones: {{{backbone}: {{{key}: {str(found).lower()}}}}}}}"
+            )
 
 
 def _numbers(where: str, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
@@ -17,6 +17,7 @@ T = TypeVar("T", bound=BaseModel)
 SCALES = Path(__file__).parents[3] / "scales"
 # YAML reads explicit iterations as a number.
 ScheduleName = Annotated[str, Field(coerce_numbers_to_str=True)]
+LayoutName = Literal["torchvision", "timm", "mmdetection", "detectron2", "detectron"]
 
 
 class _Section(BaseModel):
@@ -78,13 +79,17 @@ class Datasets(_Section):
 
 
 class PublishedWeights(_Section):
-    """Pre-trained weights to fetch instead of training them."""
+    """Pre-trained weights to fetch instead of training them. docs/weights.md lists some, with what to write here."""
 
     source: str = Field(description="a URL or a path")
     sha256: str
-    layout: Literal["torchvision", "detectron2"] = "torchvision"
+    layout: LayoutName = Field(default="torchvision", description="whose names the weights have")
     colours: Literal["rgb", "bgr"] = Field(
         default="rgb", description="rgb scaled by its deviation, or bgr unscaled"
+    )
+    stride_in_1x1: bool = Field(
+        default=False,
+        description="a bottleneck halves its image in the first convolution, as in MSRA's ResNets",
     )
 
     @field_validator("sha256")
@@ -93,6 +98,14 @@ class PublishedWeights(_Section):
         if not re.fullmatch("[0-9a-f]{64}", value):
             raise ValueError("expected 64 hexadecimal digits, lower case")
         return value
+
+    @model_validator(mode="after")
+    def _colours_of_detectron(self) -> "PublishedWeights":
+        if self.layout == "detectron" and self.colours == "rgb":
+            raise ValueError(
+                "layout detectron with colours rgb, expected bgr, which all of its networks read"
+            )
+        return self
 
 
 class Pretraining(_Section):

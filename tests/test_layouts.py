@@ -5,6 +5,7 @@ written as other publishers name and keep them; detectron2's own loader reads th
 """
 
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,10 @@ def networks() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def small(networks) -> dict[str, State]:
-    """The networks' weights, one number each, where only names count."""
+    """Three numbers for each of the networks' weights, where only names count."""
     return {
-        norm: {name: torch.zeros(1) for name in network.state_dict()} for norm, network in networks.items()
+        norm: {name: torch.zeros(1, 3, 1, 1) for name in network.state_dict()}
+        for norm, network in networks.items()
     }
 
 
@@ -159,6 +161,21 @@ def features(network: nn.Module, image: Tensor) -> list[Tensor]:
         found = getattr(network, f"layer{number}")(found)
         stages.append(found)
     return stages
+
+
+def test_statistics_under_their_other_names_and_momentum_change_nothing(small, tmp_path):
+    """Caffe2's own names of BatchNorm, and what Detectron saves beside a weight."""
+    blobs = as_detectron(small["BN"], "BN")
+    older = {"gamma": "s", "beta": "b", "running_mean": "rm", "running_var": "riv"}
+    renamed = {
+        re.sub("_bn_(.*)", lambda match: f"_bn_{older[match[1]]}", name): value
+        for name, value in blobs.items()
+    }
+    assert "res_conv1_bn_riv" in renamed
+    for number, content in enumerate((blobs, renamed | {"res2_0_branch2a_w_momentum": renamed["conv1_w"]})):
+        (tmp_path / f"{number}").write_bytes(pickle.dumps(content, 2))
+    first, second = (read(tmp_path / number, "detectron", "R50_SyncBN") for number in "01")
+    assert first.keys() == second.keys() == ours("BN").state_dict().keys()
 
 
 WRITTEN = [

@@ -1,7 +1,7 @@
 """Pickles of plain numpy arrays, as Detectron's and detectron2's `.pkl` files, read without running what they name.
 
-A pickle names functions that its reader calls. Here nine names are known, each stands for code of this module, and any
-other ends the reading. numpy itself sees bytes, a type out of a short list and a shape, never a pickled state.
+A pickle names functions that its reader calls. Here a few names are known, all but OrderedDict stand for code of this
+module, and any other ends the reading. numpy sees bytes, a type out of a short list and a shape, never a pickled state.
 """
 
 import pickle

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 SMALLEST = {
     "coco_evaluation": (["--images", "40"], r"bbox .* 0\.0e\+00 .*\nsegm .* 0\.0e\+00 .*\ntogether"),
     "dry_run": (["--seeds", "1", "2", "--experiments", "fig1"], r"1 seeds: \d+ jobs.*\n2 seeds: \d+ jobs"),
+    "gpu": (["--device", "cpu", "--small"], r"(?s)step .* as trained: ours .* study .* planning smoke"),
     "hashing": (["--gigabytes", "0.01", "--repeats", "1"], r"ours .* GB/s, openssl .* GB/s, ratio"),
     "subsets": (["--images", "300", "--repeats", "1"], r"300 images, 2,181 annotations(.|\n)*subset pass"),
     "training_step": (["--steps", "10", "--images", "12"], r"ours is .* times as fast \(1 pairs of 5 steps"),
@@ -32,7 +33,7 @@ def run(name: str, *options: str, path: str | None = None) -> subprocess.Complet
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-NEEDS = {"hashing": pytest.mark.needs_openssl}
+NEEDS = {"gpu": pytest.mark.slow, "hashing": pytest.mark.needs_openssl}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in SMALLEST])
@@ -44,7 +45,8 @@ def test_it_runs(name: str) -> None:
 
 
 def test_none_is_forgotten() -> None:
-    found = {path.stem for path in (ROOT / "benchmarks").rglob("*.py")}
+    folder = ROOT / "benchmarks"
+    found = {path.relative_to(folder).parts[0].removesuffix(".py") for path in folder.rglob("*.py")}
     assert found == SMALLEST.keys()
     told = re.findall(r"python -m benchmarks\.(\w+)", (ROOT / "benchmarks/README.md").read_text())
     assert sorted(told) == sorted(found)

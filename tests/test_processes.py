@@ -90,6 +90,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setenv("WORLD_SIZE", "3")
     with (
         pytest.raises(UserError, match="training process 3 of this machine: found 2 GPUs"),
         training_processes(),
@@ -107,3 +108,36 @@ def test_processes_share_the_processors_where_no_number_of_threads_is_given(monk
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
     assert threads_each(4) == 3
+
+
+@pytest.mark.parametrize(("others", "weight"), [((8, 18, 0), 1.0), ((20, 45, 0), 0.5)])
+def test_counts_that_a_gpu_holds_weigh_as_those_that_are_known(monkeypatch, others, weight):
+    """Of three processes: this one has 4 of 12 or of 24, and 9 of 27 or of 54."""
+    monkeypatch.setattr(distributed, "all_reduce", lambda values: values.add_(torch.tensor(others)))
+    losses = {name: torch.tensor(value) for name, value in (("mask", 2.0), ("keypoint", 5.0), ("rpn", 7.0))}
+    counts = {"mask": 4, "keypoint": torch.tensor(9), "none": 0}
+    found = weighted(losses, counts, Processes(0, 3, "cpu"))
+    assert {name: value.item() for name, value in found.items()} == {
+        "mask": 2 * weight,
+        "keypoint": 5 * weight,
+        "rpn": 7.0,
+    }
+    assert all(value.dtype == torch.float32 for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("boxes", "error"),
+    [([[0.0, 0.0, 1.0, 1.0]], AssertionError), ([[0.0, 0.0, 1.0, float("nan")]], FloatingPointError)],
+)
+def test_boxes_of_a_cascade_that_are_no_numbers_diverge_and_other_errors_stay(boxes, error):
+    from detectron2.structures import Boxes
+
+    def create(given, _sizes):
+        for each in given:
+            Boxes(each).clip((4, 4))
+        raise AssertionError("something else")
+
+    heads = SimpleNamespace(_create_proposals_from_boxes=create)
+    diverge_together(SimpleNamespace(roi_heads=heads), Processes(0, 1, "cpu"))
+    with pytest.raises(error):
+        heads._create_proposals_from_boxes([torch.tensor(boxes)], [(4, 4)])

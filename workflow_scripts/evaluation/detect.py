@@ -23,7 +23,7 @@ from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.build import build
 from workflow_scripts.models.config import detectron2_config
-from workflow_scripts.models.devices import evaluation_device
+from workflow_scripts.models.devices import claimed_device, fix_arithmetic
 from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compiled.reading import read_recipe
 from workflow_scripts.study.compiled.recipes import Recipe
@@ -59,7 +59,7 @@ def detect(
     """
     records, classes = coco_records(annotations, images)
     categories = category_ids(annotations)
-    torch.set_flush_denormal(True)
+    fix_arithmetic()
     model = _trained(recipe, weights, len(classes), device)
     if augmentation is None:
         resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
@@ -147,7 +147,7 @@ def main() -> None:
         arguments.weights,
         arguments.annotations,
         arguments.images,
-        evaluation_device(),
+        claimed_device(),
         Augmentation(tuple(sides), longest) if sides else None,
     )
     with write_atomically(arguments.output) as temporary:

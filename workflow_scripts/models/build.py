@@ -14,6 +14,7 @@ from torch.nn import functional
 from workflow_scripts.errors import UserError
 from workflow_scripts.models import backbones, cascade  # noqa: F401 - registers them
 from workflow_scripts.models.config import RGB_MEAN, RGB_STD, detectron2_config
+from workflow_scripts.models.devices import sent
 from workflow_scripts.models.seeds import key, seed_everything
 from workflow_scripts.models.vgg import VGGHead
 from workflow_scripts.study.compiled.recipes import Recipe
@@ -40,7 +41,7 @@ class Classifier(nn.Module):
 
     def forward(self, examples: Sequence[Mapping]) -> dict[str, Tensor]:
         """The loss of a batch of examples with `image` (uint8, 3 x H x W, RGB) and `label`."""
-        labels = torch.tensor([example["label"] for example in examples], device=self.mean.device)
+        labels = sent(torch.tensor([example["label"] for example in examples]), self.mean.device)
         logits = self.logits(torch.stack([example["image"] for example in examples]))
         return {"loss_cls": functional.cross_entropy(logits, labels)}
 

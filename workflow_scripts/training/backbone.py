@@ -13,7 +13,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.build import Classifier, backbone_weights, build
-from workflow_scripts.models.devices import evaluation_device
+from workflow_scripts.models.devices import claimed_device, fix_arithmetic
 from workflow_scripts.models.tensors import save_tensors
 from workflow_scripts.study.compiled.reading import read_recipe
 from workflow_scripts.training.examples import centre_crop, folder_records
@@ -55,7 +55,8 @@ def main() -> None:
             f"{arguments.val}: found {len(classes)} classes (folders), expected the {trained_on} that {recipe.name} "
             "was trained on; the folders of both image sets must have the same names"
         )
-    device = evaluation_device()
+    fix_arithmetic()
+    device = claimed_device()
     model = build(recipe, trained_on, device)
     model.load_state_dict(state.weights)
     top1 = accuracy(model, arguments.val, recipe.image_sides[0], device)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from workflow_scripts.training.draws import DrawsPerImage
 from workflow_scripts.training.examples import Example
 from workflow_scripts.training.processes import Processes, SampleCounts, summed, weighted
+from workflow_scripts.training.transfer import on_device
 
 
 class NonFiniteLoss(Exception):
@@ -78,7 +79,11 @@ def seen(batch: Sequence[Example]) -> tuple[int, int, int]:
 
 @dataclass
 class Loop:
-    """Trains a model from iteration `start` to `stop`; what happens after a line of metrics is the caller's."""
+    """Trains a model from iteration `start` to `stop`; what happens after a line of metrics is the caller's.
+
+    Between two lines, nothing here waits for a GPU: only detectron2's losses and samplers do. With several processes,
+    `diverge_together` does, too.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -107,7 +112,8 @@ class Loop:
         self.model.train()
         first_position = self.processes.rank * (self.batch // self.processes.count)
         window, began, since = Window(), time.perf_counter(), start
-        for iteration, batch in zip(range(start, stop), self.batches, strict=True):
+        batches = on_device(self.batches, self.processes.device)
+        for iteration, batch in zip(range(start, stop), batches, strict=True):
             self.draws.begin(iteration, first_position)
             rate = self.rate(iteration)
             try:

@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.models.devices import claimed_device, sent
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,14 @@ def training_processes() -> Iterator[Processes]:
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
-    device = _training_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if count == 1:
-        yield Processes(rank, count, device)
+    if count == 1:  # others may train beside it, each on a GPU of its own
+        yield Processes(rank, count, claimed_device())
         return
-    distributed.init_process_group("gloo" if device == "cpu" else "nccl")
+    device = _training_device(int(os.environ["LOCAL_RANK"]))
+    if device == "cpu":
+        distributed.init_process_group("gloo")
+    else:
+        distributed.init_process_group("nccl", device_id=torch.device(device))
     yield Processes(rank, count, device)
     distributed.destroy_process_group()
 
@@ -76,6 +80,8 @@ def wait_for_all(processes: Processes) -> None:
 
 def agreed(decision: bool, processes: Processes) -> bool:
     """What any process, usually the first, decided, in all of them."""
+    if processes.count == 1:
+        return decision
     return bool(summed(torch.tensor(int(decision), device=processes.device), processes))
 
 
@@ -96,7 +102,7 @@ class SampleCounts:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.of: dict[str, int] = {}
+        self.of: dict[str, int | Tensor] = {}
         heads: Any = getattr(model, "roi_heads", None)
         if heads is None:
             return
@@ -109,7 +115,7 @@ class SampleCounts:
         if heads.keypoint_on and heads.keypoint_head.loss_normalizer == "visible":
             self._watch(heads.keypoint_head, _visible_keypoints, "loss_keypoint")
 
-    def _watch(self, head: nn.Module, count: Callable[..., int], *losses: str) -> None:
+    def _watch(self, head: nn.Module, count: Callable[..., int | Tensor], *losses: str) -> None:
         def note(_head: nn.Module, inputs: tuple) -> None:
             self.of.update(dict.fromkeys(losses, count(*inputs)))
 
@@ -120,17 +126,20 @@ def _rows(features: Tensor, _proposals: Sequence[Instances]) -> int:
     return len(features)
 
 
-def _visible_keypoints(features: Tensor, proposals: Sequence[Instances]) -> int:
-    """As detectron2's `keypoint_rcnn_loss` counts them: visible, and within the proposal, at any resolution."""
+def _visible_keypoints(features: Tensor, proposals: Sequence[Instances]) -> int | Tensor:
+    """As detectron2's `keypoint_rcnn_loss` counts them: visible, and within the proposal, at any resolution.
+
+    On the model's device; 0 where there is no proposal.
+    """
     return sum(
-        int(each.gt_keypoints.to_heatmap(each.proposal_boxes.tensor, features.shape[-1])[1].sum())
+        each.gt_keypoints.to_heatmap(each.proposal_boxes.tensor, features.shape[-1])[1].sum()
         for each in proposals
         if len(each)
     )
 
 
 def weighted(
-    losses: Mapping[str, Tensor], counts: Mapping[str, int], processes: Processes
+    losses: Mapping[str, Tensor], counts: Mapping[str, int | Tensor], processes: Processes
 ) -> dict[str, Tensor]:
     """The losses of a batch, weighted so that their mean over processes is the loss of the global batch.
 
@@ -139,11 +148,23 @@ def weighted(
     """
     if processes.count == 1 or not counts:
         return dict(losses)
-    own = torch.tensor(list(counts.values()), dtype=torch.float64, device=processes.device)
+    own = _together_on(processes.device, list(counts.values()))
     total = summed(own.clone(), processes)
-    shares = (own * processes.count / total.clamp(min=1)).tolist()
-    weights = dict(zip(counts, shares, strict=True))
-    return {name: value * weights.get(name, 1.0) for name, value in losses.items()}
+    shares = dict(zip(counts, own * processes.count / total.clamp(min=1), strict=True))
+    return {
+        name: value * shares[name].to(value.dtype) if name in shares else value
+        for name, value in losses.items()
+    }
+
+
+def _together_on(device: str, counts: Sequence[int | Tensor]) -> Tensor:
+    """Counts as one tensor; those that are on the device already do not leave it."""
+    known = torch.tensor([0 if isinstance(count, Tensor) else count for count in counts], dtype=torch.float64)
+    values = sent(known, device)
+    for number, count in enumerate(counts):
+        if isinstance(count, Tensor):
+            values[number] = count
+    return values
 
 
 def diverge_together(model: nn.Module, processes: Processes) -> None:
@@ -177,9 +198,13 @@ def _together(function: Callable[..., Any], processes: Processes) -> Callable[..
 
 def _refusing_non_finite(create: Callable[..., Any]) -> Callable[..., Any]:
     def checked(boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> Any:
-        if not all(bool(torch.isfinite(each).all()) for each in boxes):
-            raise FloatingPointError("A stage of the cascade predicted boxes that contain Inf or NaN.")
-        return create(boxes, image_sizes)
+        try:
+            return create(boxes, image_sizes)
+        except AssertionError:  # clipping them asserts it: looking first would make a GPU wait once more
+            if all(bool(torch.isfinite(each).all()) for each in boxes):
+                raise
+            message = "A stage of the cascade predicted boxes that contain Inf or NaN."
+            raise FloatingPointError(message) from None
 
     return checked
 

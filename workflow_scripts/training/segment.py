@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from workflow_scripts.errors import Interrupted, UserError
 from workflow_scripts.jobs.notes import note
 from workflow_scripts.models.build import build, build_optimizer, load_backbone
+from workflow_scripts.models.devices import fix_arithmetic
 from workflow_scripts.models.fork import forked
 from workflow_scripts.models.tensors import load_tensors, save_tensors
 from workflow_scripts.study.compiled.recipes import Recipe
@@ -54,7 +55,7 @@ def train_segment(
             pre-trained weights.
         NonFiniteLoss: training diverged.
     """
-    torch.set_flush_denormal(True)
+    fix_arithmetic()
     model = build(recipe, len(examples.classes), processes.device)
     optimizer = build_optimizer(recipe, model)
     start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
@@ -159,6 +160,7 @@ def training_batches(
         num_workers=numbers.workers,
         collate_fn=list,
         worker_init_fn=_one_thread,
+        pin_memory=processes.device != "cpu",  # what `sent` copies to a GPU without waiting
     )
     return iter(loader)
 

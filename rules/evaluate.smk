@@ -8,7 +8,7 @@ rule detect:
         checkpoints=f"{LAYOUT.segment}/checkpoints",
         code=code("evaluation", "detect")
         + code("training", "examples")
-        + code("models", "build", "config", "backbones", "cascade", "vgg"),
+        + code("models", "build", "config", "backbones", "cascade", "devices", "vgg"),
     output:
         stored("detections", f"{LAYOUT.evaluation}/detections.json"),
     log:

@@ -1,6 +1,7 @@
 """Jobs side by side take a GPU each, and compute alike; what a GPU is sent is not waited for."""
 
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +9,15 @@ import numpy as np
 import pytest
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances, Keypoints, PolygonMasks
+from torch import distributed, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tests.training import tiny_recipe
+from workflow_scripts.models.build import build, build_optimizer
 from workflow_scripts.models.devices import claimed_device, fix_arithmetic
-from workflow_scripts.training.processes import training_processes
+from workflow_scripts.training.loop import Window
+from workflow_scripts.training.processes import Processes, training_processes, weighted
+from workflow_scripts.training.state import State, capture, restore
 from workflow_scripts.training.transfer import on_device
 
 
@@ -112,3 +119,51 @@ def test_on_the_cpu_a_batch_is_as_it_was() -> None:
     batch = [example()]
     (found,) = on_device([batch], "cpu")
     assert found is batch
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tensors without values say of themselves that they are on a GPU, and refuse to meet those of the CPU."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def on_the_gpu(model: nn.Module) -> nn.Module:
+    for module in model.modules():
+        for name, value in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty_like(value, device="cuda:0")))
+        for name, value in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.empty_like(value, device="cuda:0"))
+    return model
+
+
+def devices(tensors: Iterable[torch.Tensor]) -> set[str]:
+    return {str(tensor.device) for tensor in tensors}
+
+
+def test_a_training_keeps_all_that_it_needs_on_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    recipe = tiny_recipe("classification")
+    built = build(recipe, 5, "cpu")
+    weights = {name: tensor.clone() for name, tensor in built.state_dict().items()}
+    momentum = {name: torch.ones_like(tensor) for name, tensor in built.named_parameters()}
+    request.getfixturevalue("pretended_gpu")
+    model = on_the_gpu(built)
+    optimizer = build_optimizer(recipe, model)
+    restore(State(1, weights, momentum), model, optimizer)
+    state = capture(model, optimizer, 1)
+    assert state.momentum.keys() == momentum.keys()
+    assert devices(state.weights.values()) == devices(state.momentum.values()) == {"cuda:0"}
+
+    picture = {"image": torch.zeros(3, 32, 32, dtype=torch.uint8), "label": 1}
+    ((*examples,),) = on_device([[picture] * 4], "cuda:0")
+    reduced: list[torch.Tensor] = []
+    monkeypatch.setattr(distributed, "all_reduce", reduced.append)
+    counts = {"loss_cls": 3, "loss_mask": torch.tensor(2, device="cuda:0")}
+    losses = weighted(model(examples), counts, Processes(0, 2, "cuda:0"))
+    window = Window()
+    window.add(losses, 0.1, examples)
+    assert devices([examples[0]["image"], *losses.values(), *window.losses, *reduced]) == {"cuda:0"}
+    assert window.counts == [4, 4, 4 * 32 * 32]

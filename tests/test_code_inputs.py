@@ -11,7 +11,6 @@ RULES = Path(__file__).parents[1] / "rules"
 PLUMBING = re.compile(r"workflow_scripts\.(jobs|errors|files|study)\b")
 """How a job is told and recorded, and the study: what of it changes a result is among the rule's inputs or params."""
 NO_RESULT = {
-    "workflow_scripts.models.devices": "which GPU a job takes",
     "workflow_scripts.models.seeds": "of a checkpoint, every weight is read",
     "workflow_scripts.models.tensors": "reads what it wrote, or says that it cannot",
     "workflow_scripts.training.sampler": "no sample is drawn",

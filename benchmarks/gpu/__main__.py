@@ -9,14 +9,17 @@ that fails is a row of the table, and the exit code is 1. Pictures are drawn int
 
 import argparse
 import multiprocessing
+import os
+import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -31,6 +34,8 @@ from benchmarks.gpu.waits import waiting_places
 from workflow_scripts.jobs import environment
 
 Part = Callable[[Kit], Rows]
+PATIENCE = 5.0
+"""Seconds that a part has to end once it has told all, or was told to end."""
 LONGEST = 300
 """Characters of a failure in the table; all of it is printed where errors go."""
 
@@ -79,20 +84,30 @@ def rows_of(name: str, part: Part, kit: Kit, until: float) -> list[Row]:
                 rows.append(told)
             else:
                 failure = told
-        if not failure:
-            failure = "the time was up"
-            process.terminate()
+        failure = failure or "the time was up"
     except EOFError:  # it has told everything
         process.join()
         failure = f"ended with {process.exitcode}" if process.exitcode else ""
-    process.join()
+    finally:
+        _end(process)
     if failure:
         rows.append(Row(name, "failed", failure))
         print(rows[-1], flush=True)
     return rows
 
 
+def _end(process: BaseProcess) -> None:
+    """End a part that has not ended by itself, and what it has started."""
+    process.join(PATIENCE)
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        if process.is_alive() and process.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, end)
+            process.join(PATIENCE)
+
+
 def _tell(part: Part, kit: Kit, sender: Connection) -> None:
+    os.setsid()
     try:
         with redirect_stdout(sys.stderr):  # what trainings print is not of the table
             for row in part(kit):

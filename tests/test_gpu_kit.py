@@ -23,6 +23,7 @@ from benchmarks.gpu.kit import CLASSES, Kit, Row, draw_pictures
 from benchmarks.gpu.rates import loading
 from benchmarks.gpu.resuming import resumed
 from benchmarks.gpu.steps import AS_TRAINED, group_of, relative_difference, step_times, their_config
+from benchmarks.gpu.study import smoke
 from benchmarks.gpu.waits import once_a_line, waiting_places, waits
 from tests.training import TinyWorld, tiny_recipe, tiny_world
 from workflow_scripts.models.build import build, build_optimizer
@@ -237,6 +238,28 @@ def test_processes_with_other_batches_are_found(kit: Kit, monkeypatch: pytest.Mo
     monkeypatch.setattr(together, "start_here", start)
     with pytest.raises(RuntimeError, match="other batches than one process"):
         list(together.together(kit))
+
+
+@pytest.mark.parametrize(("device", "code"), [("cuda:0", 0), ("cpu", 0), ("cuda:0", 1)])
+def test_a_study_must_pass_and_train_on_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, code: int
+) -> None:
+    def snakemake(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+        assert "--dry-run" not in command and "gpu=8" in command
+        results = cwd / "results/smoke"
+        results.mkdir(parents=True)
+        (results / "report.html").touch()
+        for number, notes in enumerate(({"notes": [{"start_iteration": 0}, {"device": device}]}, {})):
+            (results / f"{number}.record.json").write_text(json.dumps({"attempts": [notes]}))
+        return subprocess.CompletedProcess(command, code, "", "")
+
+    monkeypatch.setattr(subprocess, "run", snakemake)
+    rows = smoke(Kit("cuda:0", small=False, folder=tmp_path))
+    if device == "cuda:0" and code == 0:
+        assert [row.value for row in rows][1:] == [2, "cuda:0"]
+    else:
+        with pytest.raises(RuntimeError, match="snakemake ended with 1" if code else "trained elsewhere"):
+            list(rows)
 
 
 def test_pictures_hold_what_their_annotations_say(kit: Kit) -> None:

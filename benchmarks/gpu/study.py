@@ -10,7 +10,7 @@ import time
 from benchmarks.gpu.kit import Kit, Row, Rows
 from workflow_scripts.jobs.environment import REPOSITORY
 
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 8
 """Jobs that share the GPU."""
 NUMBERS = {"resources": {"train": {"gpu": 1}, "evaluate": {"gpu": 1}}}
 
@@ -41,7 +41,7 @@ def smoke(kit: Kit) -> Rows:
         note["device"]
         for record in records
         for attempt in record["attempts"]
-        for note in attempt["notes"]
+        for note in attempt.get("notes", [])
         if "device" in note
     }
     yield Row("study", "devices that trained", ", ".join(sorted(devices)))

@@ -1,23 +1,26 @@
 # make            set up the environment, then run the main job (profiles/local)
 # make test       set up the environment and all that tests need, as root or with sudo, then run every test
 # make test-fast  the same without the slow tests
+# make mutation   break the code in small ways, thousands of times, and see the fast tests fail (tests/README.md)
 # make lint       formatters, linters, types, import rules
 # make env        set up the environment and stop
 #
 # make help       print these lines
 #
-# Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options).
+# Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options),
+# MUTANTS (which to try, such as "workflow_scripts.tables.*").
 
 PYTHON ?= python3.11
 VENV ?= .venv
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
+MUTANTS ?=
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 # Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first; daemons are last.
 export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 
-.PHONY: all env test test-fast lint help
+.PHONY: all env test test-fast mutation lint help
 .DELETE_ON_ERROR:
 
 all: env
@@ -30,6 +33,14 @@ test: $(VENV)/.tests-installed
 test-fast: $(VENV)/.tests-installed
 	@$(BIN)/python -m tests.system chromium openssl
 	$(BIN)/pytest $(PYTEST) -m "not slow"
+
+# What was tried stays tried: one that was cut goes on, and only functions that changed are tried again.
+mutation: export PYTHONPATH := $(abspath $(VENV))/mutation
+mutation: export OMP_NUM_THREADS := 1
+mutation: $(VENV)/.mutation-installed
+	nice $(VENV)/mutation/bin/mutmut run $(foreach mutant,$(MUTANTS),'$(mutant)')
+	nice $(BIN)/python -m tests.mutation.rules
+	$(BIN)/python -m tests.mutation.score
 
 lint: $(VENV)/.tests-installed
 	$(BIN)/ruff check
@@ -57,4 +68,10 @@ $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
 
 $(VENV)/.tests-installed: envs/requirements-test.txt $(VENV)/.installed
 	@$(PIP) -r envs/requirements-test.txt
+	@touch $@
+
+# Beside the environment's packages and not among them: only `make mutation` sees it.
+$(VENV)/.mutation-installed: envs/requirements-mutation.txt $(VENV)/.tests-installed
+	@rm -rf $(VENV)/mutation
+	@$(PIP) --no-deps --target $(VENV)/mutation -r envs/requirements-mutation.txt
 	@touch $@

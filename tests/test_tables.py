@@ -12,8 +12,9 @@ from workflow_scripts.tables import table1, table2, table3, text
 from workflow_scripts.tables.layout import LAYOUTS, Grid, latex, markdown
 from workflow_scripts.tables.layout import grid as grid_of
 from workflow_scripts.tables.published import of_experiment, of_paper, read_published, read_published_counts
+from workflow_scripts.tables.results import COLUMNS as RESULT_COLUMNS
 from workflow_scripts.tables.results import read_results
-from workflow_scripts.tables.tidy import EVALUATION_COLUMNS, schedule_order
+from workflow_scripts.tables.tidy import COUNT_COLUMNS, EVALUATION_COLUMNS, schedule_order
 
 PUBLISHED = Path(__file__).parent.parent / "reports" / "published.yaml"
 ENDS = {
@@ -73,6 +74,9 @@ def run(
     return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
 
 
+TRAIN_AUG = run("X152 GN", "random", {540: 40.0}, setting="train aug")
+
+
 def grid(results: pd.DataFrame, name: str = "table1") -> Grid:
     return grid_of(results, LAYOUTS[name])
 
@@ -119,12 +123,23 @@ def test_published_values_are_the_papers(published: pd.DataFrame) -> None:
     assert voc["value"].to_dict() == {"pretrained": 82.7, "random": 77.6}
     assert voc["iterations"].to_dict() == {"pretrained": 18_000, "random": 144_000}
     assert (of_experiment(published, "table1")["tolerance"] == 0.5).all()
+    assert of_experiment(published, "voc")["tolerance"].tolist() == [1.0, 1.0]
+    numbers = of_experiment(published, "table2")[["iou_type", "metric"]].iloc[:6]
+    assert [" ".join(number) for number in numbers.itertuples(index=False)] == [
+        f"{iou_type} {metric}" for iou_type in ("bbox", "segm") for metric in ("AP", "AP50", "AP75")
+    ]
+    times = published[published["value"].isin([1.02, 0.338])]
+    assert set(times["metric"]) == {"seconds_an_iteration"}
+    assert set(times["iou_type"]) == {""}
+    assert times["tolerance"].isna().all()
     peaks = published[published["point"] == "peak"]
     assert set(peaks["experiment"]) == {"images_3500"}
 
 
 def test_published_counts_follow_from_the_text() -> None:
-    counts = read_published_counts(PUBLISHED).set_index(["quantity", "initialisation", "part"])["value"]
+    table = read_published_counts(PUBLISHED)
+    assert list(table.columns) == COUNT_COLUMNS
+    counts = table.set_index(["quantity", "initialisation", "part"])["value"]
 
     assert counts["images", "pretrained", "pre-training"] == 128e6
     assert counts["instances", "random", "training"] == 72 * 118_287 * 7
@@ -183,20 +198,47 @@ def test_table1_leaves_cells_empty_and_models_out_where_the_study_has_no_run(pub
 
 
 def test_a_run_that_the_paper_lacks_has_a_cell(published: pd.DataFrame) -> None:
-    results = table1.make(evaluations(ends=ENDS | {("random", "9x"): 43.0}), published, "paper")
+    results = table1.make(evaluations(ends=ENDS | {("random", "10x"): 43.0}), published, "paper")
 
-    assert grid(results).header == ["2x", "3x", "4x", "5x", "6x", "9x"]
-    assert pd.isna(row(results, "R50 GN", "random", "9x")["published"])
+    lengths = ["2x", "3x", "4x", "5x", "6x", "10x"]
+    assert grid(results).header == lengths
+    assert results[results["initialisation"] == "random"]["schedule"].tolist() == lengths
+    assert pd.isna(row(results, "R50 GN", "random", "10x")["published"])
 
 
 def test_several_seeds_are_mean_and_standard_deviation(published: pd.DataFrame) -> None:
-    results = table1.make(evaluations(seeds=(0, 2)), published, "mini")
+    results = table1.make(evaluations(seeds=(0, 3)), published, "mini")
 
     ours = row(results, "R50 GN", "random", "2x")
-    assert (ours["value"], ours["standard_deviation"], ours["seeds"]) == (31.0, 1.4142, 2)
+    assert (ours["value"], ours["standard_deviation"], ours["seeds"]) == (31.5, 2.1213, 2)
     assert len(ours["source"].split("; ")) == 2
-    assert row(results, "R50 GN", "difference", "2x")["standard_deviation"] == 2.0
-    assert grid(results).rows[0].cells[0] == "31.0 ± 1.4"
+    assert row(results, "R50 GN", "difference", "2x")["standard_deviation"] == 3.0
+    assert grid(results).rows[0].cells[0] == "31.5 ± 2.1"
+
+
+def test_a_difference_has_the_seeds_of_the_fewer_and_no_iteration(published: pd.DataFrame) -> None:
+    rows = evaluations(seeds=(0, 1))
+    results = table1.make(
+        rows[(rows["initialisation"] == "random") | (rows["seed"] == "0")], published, "mini"
+    )
+
+    assert [row(results, "R50 GN", name, "2x")["seeds"] for name in ("random", "pretrained")] == [2, 1]
+    difference = row(results, "R50 GN", "difference", "2x")
+    assert difference["seeds"] == 1
+    assert pd.isna(difference["iteration"])
+
+
+def test_a_finished_table_keeps_its_texts(tmp_path: Path, published: pd.DataFrame) -> None:
+    results = table1.make(evaluations(), published, "paper").assign(schedule="90", model="NA")
+    results.to_csv(tmp_path / "table1.csv", index=False)
+
+    back = read_results(tmp_path / "table1.csv")
+    assert list(back.columns) == list(results.columns) == RESULT_COLUMNS
+    assert (back["schedule"].unique().tolist(), back["model"].unique().tolist()) == (["90"], ["NA"])
+    assert (tmp_path / "table1.csv").read_text().splitlines()[1] == (
+        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,36.8,size,"
+        "results/coco-R50_GN-random-seed0/2x/180.json"
+    )
 
 
 def test_table2_chooses_each_best_schedule_by_box_ap(published: pd.DataFrame) -> None:
@@ -218,7 +260,8 @@ def test_table2_chooses_each_best_schedule_by_box_ap(published: pd.DataFrame) ->
 
 
 def test_of_two_equal_schedules_the_shorter_is_best(published: pd.DataFrame) -> None:
-    results = table2.make(evaluations(ends=dict.fromkeys(ENDS, 40.0)), published, "paper")
+    ends = {(name, f"{k}x"): 40.0 for name in ("random", "pretrained") for k in range(40, 1, -1)}
+    results = table2.make(evaluations(ends=ends), published, "paper")
 
     ours = results[results["seeds"].notna() & (results["model"] == "R50 GN")]
     assert set(ours["schedule"]) == {"2x"}
@@ -229,13 +272,14 @@ def test_of_two_equal_schedules_the_shorter_is_best(published: pd.DataFrame) -> 
     [("paper", "size", ""), ("mini", "sign", " †"), ("smoke", "nothing", " †")],
 )
 def test_published_values_are_marked(published: pd.DataFrame, scale: str, comparable: str, mark: str) -> None:
-    results = table1.make(evaluations(), published, scale)
-    text = markdown(grid(results))
+    printed = markdown(grid(table1.make(evaluations(), published, scale)))
 
-    assert set(results["comparable"]) == {comparable}
-    assert f"| R50 GN | random init | published{mark} | 36.8 |" in text
-    assert ("only, not in size" in text) == (scale == "mini")
-    assert ("compare with nothing" in text) == (scale == "smoke")
+    for make in (table1.make, table2.make, text.make):
+        assert set(make(everything(), published, scale)["comparable"]) == {comparable}
+    assert set(table3.make(TRAIN_AUG, published, scale)["comparable"]) == {comparable}
+    assert f"| R50 GN | random init | published{mark} | 36.8 |" in printed
+    assert ("only, not in size" in printed) == (scale == "mini")
+    assert ("compare with nothing" in printed) == (scale == "smoke")
 
 
 def test_latex_is_plain_latex(published: pd.DataFrame) -> None:
@@ -289,8 +333,7 @@ def test_table3_is_from_scratch_by_setting(published: pd.DataFrame) -> None:
 
 
 def test_a_setting_that_did_not_run_has_empty_cells(published: pd.DataFrame) -> None:
-    one = run("X152 GN", "random", {540: 40.0}, setting="train aug")
-    table = grid(table3.make(one, published, "mini"), "table3")
+    table = grid(table3.make(TRAIN_AUG, published, "mini"), "table3")
 
     assert [r.whose for r in table.rows] == ["ours", "published †"] * 3
     assert set(table.rows[2].cells) == {""}

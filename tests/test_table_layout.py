@@ -1,0 +1,113 @@
+"""A finished table for people, to the letter: numbers and signs, Markdown, LaTeX, the order of columns."""
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.tables.layout import LAYOUTS, PUBLISHED, Grid, Row, grid, latex, markdown
+from workflow_scripts.tables.results import COLUMNS
+
+TABLE = Grid(
+    stub=["model", "initialisation"],
+    header=["2x", "10x"],
+    rows=[
+        Row(("R50 GN", "random init"), "ours", ["36.8 ± 0.1", "−1.0"], [["a.json"], []]),
+        Row(("R50 GN", "random init"), "published †", ["", "+2.0"], [[], []]),
+        Row(("VGG-16", "random init"), "ours", ["1.0", ""], [["b.json"], []]),
+    ],
+    note="† 5% & more_of {it} #1 for $1.",
+)
+
+
+def results(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Finished rows: R50 GN from random init on all of COCO, unless they say otherwise."""
+    usual = dict.fromkeys(COLUMNS) | {
+        "train_set": "coco",
+        "subset": "all",
+        "model": "R50 GN",
+        "setting": "baseline",
+        "initialisation": "random",
+        "schedule": "2x",
+        "point": "end",
+        "iou_type": "bbox",
+        "metric": "AP",
+        "comparable": "size",
+        "source": "",
+    }
+    return pd.DataFrame([usual | row for row in rows], columns=COLUMNS)
+
+
+def test_markdown_to_the_letter() -> None:
+    assert markdown(TABLE) == (
+        "| model | initialisation |  | 2x | 10x |\n"
+        "| --- | --- | --- | ---: | ---: |\n"
+        "| R50 GN | random init | ours | 36.8 ± 0.1 | −1.0 |\n"
+        "| R50 GN | random init | published † |  | +2.0 |\n"
+        "| VGG-16 | random init | ours | 1.0 |  |\n"
+        "\n"
+        "† 5% & more_of {it} #1 for $1.\n"
+    )
+
+
+def test_latex_to_the_letter() -> None:
+    assert latex(TABLE) == (
+        "\\begin{tabular}{lllrr}\n"
+        "\\toprule\n"
+        "model & initialisation &  & 2x & 10x \\\\\n"
+        "\\midrule\n"
+        "R50 GN & random init & ours & 36.8 $\\pm$ 0.1 & $-$1.0 \\\\\n"
+        "R50 GN & random init & published $\\dagger$ &  & +2.0 \\\\\n"
+        "\\midrule\n"
+        "VGG-16 & random init & ours & 1.0 &  \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+        "\\par\\small $\\dagger$ 5\\% \\& more\\_of \\{it\\} \\#1 for \\$1.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "usual", "difference"),
+    [
+        (1.25, "1.2", "+1.2"),
+        (-1.26, "−1.3", "−1.3"),
+        (0.0, "0.0", "0.0"),
+        (0.04, "0.0", "0.0"),
+        (-0.04, "0.0", "0.0"),
+        (0.06, "0.1", "+0.1"),
+        (None, "", ""),
+    ],
+)
+def test_a_sign_is_of_differences_and_never_of_nothing(
+    value: float | None, usual: str, difference: str
+) -> None:
+    rows = [{"value": value}, {"value": value, "initialisation": "difference"}]
+    table = grid(results(rows), LAYOUTS["table1"])
+
+    assert [row.cells for row in table.rows[::2]] == [[usual], [difference]]
+
+
+def test_columns_of_schedules_stand_by_length_and_others_as_they_come() -> None:
+    rows = [{"schedule": "10x", "metric": "AP75"}, {"schedule": "2x", "metric": "AP"}]
+
+    assert grid(results(rows), LAYOUTS["table1"]).header == ["2x", "10x"]
+    assert grid(results(rows), LAYOUTS["table2"]).header == ["box AP75", "box AP"]
+
+
+def test_a_cell_keeps_its_files_and_its_spread() -> None:
+    row = {"value": 30.0, "standard_deviation": 0.25, "seeds": 2, "source": "a file.json; b.json"}
+    (ours, theirs) = grid(results([row]), LAYOUTS["table2"]).rows
+
+    assert (ours.cells, ours.sources) == (["30.0 ± 0.2"], [["a file.json", "b.json"]])
+    assert (theirs.cells, theirs.sources) == ([""], [[]])
+    assert ours.labels == ("R50 GN", "random init (2x)")
+
+
+def test_what_did_not_run_names_no_schedule() -> None:
+    (ours, theirs) = grid(results([{"published": 41.0, "schedule": "best"}]), LAYOUTS["table2"]).rows
+
+    assert ours.labels == theirs.labels == ("R50 GN", "random init")
+
+
+def test_a_table_without_rows_is_a_heading() -> None:
+    table = grid(results([]), LAYOUTS["table1"])
+
+    assert table == Grid(["model", "initialisation"], [], [], PUBLISHED["size"][1])

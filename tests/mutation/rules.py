@@ -3,7 +3,7 @@
     python -m tests.mutation.rules [--sample 60] [--cores 2]
 
 mutmut knows Python alone. Here a line of a rule is changed: an entry taken out, the values of two entries exchanged, an
-option or a wildcard exchanged or dropped, a constant or a condition turned round. Which code a rule lists is left alone:
+option or a wildcard exchanged or dropped, a constant or a condition turned round. The code that a rule lists stays:
 it decides what runs again and not what is made. What was tried is kept in `mutants/rules.json` by the hash of the
 changed file and of the tests, so a run that was cut goes on.
 """

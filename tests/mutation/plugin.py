@@ -1,6 +1,8 @@
 """What pytest does differently under mutmut: fewer tests, shortest first, up to some seconds of them."""
 
 import os
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,17 @@ LEFT_OUT = {
     "test_workflow.py",
     "test_world.py",
 }
-"""Of what is not mutated, or all in processes of their own: a mutant that they alone find is found late."""
+"""Of what is not mutated, or all in processes of their own."""
+LONG = (
+    "killed_jobs",
+    "two_processes",
+    "divergence_stops",
+    "processes_wait",
+    "training_says_how_far",
+    "browser_shows",
+    "reaches_the_user",
+)
+"""Parts of names of tests that start processes for many seconds."""
 SECONDS = 10.0
 """What the tests of one mutant take together at most; one test runs however long it takes."""
 
@@ -42,13 +54,16 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A mutant is dead at the first test that fails, and few tests that take long find what none before them did."""
+    deselect(config, items, lambda item: not any(part in item.name for part in LONG))
     if "__mutmut_" not in os.environ.get("MUTANT_UNDER_TEST", ""):
         return
     items.sort(key=lambda item: state().duration_by_test.get(item.nodeid, 0))
-    left = SECONDS
-    for place, item in enumerate(items):
-        left -= state().duration_by_test.get(item.nodeid, 0)
-        if left < 0 and place:
-            config.hook.pytest_deselected(items=items[place:])
-            del items[place:]
-            break
+    ends = list(accumulate(state().duration_by_test.get(item.nodeid, 0) for item in items))
+    within = {item.nodeid for item, end in zip(items, ends, strict=True) if end <= SECONDS}
+    deselect(config, items, lambda item: item.nodeid in within or item is items[0])
+
+
+def deselect(config: pytest.Config, items: list[pytest.Item], kept: Callable[[pytest.Item], bool]) -> None:
+    """Keep some of the items, and tell pytest of the others."""
+    config.hook.pytest_deselected(items=[item for item in items if not kept(item)])
+    items[:] = [item for item in items if kept(item)]

@@ -1,6 +1,7 @@
 """Searches: the grid, the point that wins, and what an experiment calls its runs."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from workflow_scripts.study.compiled.recipes import HyperParameters
 from workflow_scripts.study.compiled.searches import grid_points
 from workflow_scripts.study.configuration.scales import SearchGrid
 from workflow_scripts.tables.concatenate import gather
-from workflow_scripts.tables.search import result
+from workflow_scripts.tables.search import main, result
 from workflow_scripts.tables.tidy import EVALUATION_COLUMNS, read_evaluations
 
 RUN_COLUMNS = [name for name in EVALUATION_COLUMNS if name != "setting"]
@@ -59,6 +60,18 @@ def test_highest_ap_at_the_end_wins_and_every_point_is_kept(tmp_path: Path) -> N
     assert [point["value"] for point in found["points"]] == [10.0, 12.5, 12.5, None]
     assert [point["source"] for point in found["points"]][1] == "b/20.json"
     json.dumps(found, allow_nan=False)
+
+
+def test_the_command_keeps_what_was_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [run_table(tmp_path / f"{name}.csv", {20: value}) for name, value in (("a", 1.0), ("b", 2.0))]
+    output = tmp_path / "search.json"
+    words = ["--search", json.dumps(search("a", "b")), "--tables", *tables, "--output", output]
+    monkeypatch.setattr(sys, "argv", ["search", *map(str, words)])
+    main()
+
+    found = json.loads(output.read_text())
+    assert (found["search"], found["metric"], found["chosen"]) == ("s", "bbox AP", "b")
+    assert [(point["recipe"], point["value"]) for point in found["points"]] == [("a", 1.0), ("b", 2.0)]
 
 
 def test_search_without_any_ap_says_so(tmp_path: Path) -> None:

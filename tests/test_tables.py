@@ -260,11 +260,12 @@ def test_table2_chooses_each_best_schedule_by_box_ap(published: pd.DataFrame) ->
 
 
 def test_of_two_equal_schedules_the_shorter_is_best(published: pd.DataFrame) -> None:
-    ends = {(name, f"{k}x"): 40.0 for name in ("random", "pretrained") for k in range(40, 1, -1)}
-    results = table2.make(evaluations(ends=ends), published, "paper")
-
-    ours = results[results["seeds"].notna() & (results["model"] == "R50 GN")]
-    assert set(ours["schedule"]) == {"2x"}
+    for k, places in ((1, (5, 11, 17)), (2, (2, 10, 18))):
+        lengths = range(20 * k, 0, -k)
+        ends = {("random", f"{x}x"): 40.0 if x // k in places else 30.0 for x in lengths}
+        results = table2.make(evaluations(ends=ends), published, "paper")
+        ours = results[results["seeds"].notna() & (results["initialisation"] == "random")]
+        assert set(ours["schedule"]) == {f"{places[0] * k}x"}
 
 
 @pytest.mark.parametrize(
@@ -403,6 +404,13 @@ def test_a_peak_is_the_highest_checkpoint_of_each_seed_and_1k_images_are_taken_a
     assert (end["value"], end["iteration"], end["published"]) == (15.0, 30, 3.5)
 
 
+def test_of_equal_peaks_the_earliest_counts() -> None:
+    curve = {10 * place: 40.0 if place in (5, 11, 17) else 30.0 for place in range(20, 0, -1)}
+    rows = run("R50 GN", "random", curve)
+
+    assert set(text.peaks(rows)["iteration"]) == {50}
+
+
 def test_a_schedule_of_its_own_for_each_initialisation_has_a_difference(published: pd.DataFrame) -> None:
     runs = [
         run("VGG-16", "random", {990: 35.0}, "11x", setting="train aug"),
@@ -431,7 +439,7 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
     written = []
     for copy in ("first", "second"):
         outputs = {kind: tmp_path / f"{copy}.{kind}" for kind in ("csv", "markdown", "latex")}
-        line = ["table", "--table", tmp_path / "e.csv", "--published", PUBLISHED, "--scale", "mini"]
+        line = ["table", "--table", tmp_path / "e.csv", "--published", PUBLISHED, "--scale", "paper"]
         for kind, path in outputs.items():
             line += [f"--{kind}", path]
         monkeypatch.setattr(sys, "argv", [str(word) for word in line])
@@ -440,7 +448,8 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
 
     assert written[0] == written[1]
     back = read_results(tmp_path / "first.csv")
-    assert grid(back, name) == grid(table.make(rows, published, "mini"), name)
+    assert list(back.columns) == RESULT_COLUMNS
+    assert grid(back, name) == grid(table.make(rows, published, "paper"), name)
 
 
 def test_schedules_are_ordered_by_length() -> None:

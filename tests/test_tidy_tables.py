@@ -65,6 +65,12 @@ def test_evaluations_of_a_run_are_one_row_a_metric_by_iteration(tmp_path: Path) 
     assert table["value"].fillna(-1).tolist() == [15.0, -1, 7.0, 45.0, -1, 7.0]
 
 
+def test_a_run_without_metrics_is_a_heading() -> None:
+    table = runs.evaluations(RECIPE, "10k-random", [])
+    assert list(table.columns) == [name for name in EVALUATION_COLUMNS if name != "setting"]
+    assert table.empty
+
+
 @pytest.mark.parametrize("content", [None, "{"])
 def test_metrics_that_cannot_be_read_are_named(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "metrics.json"

@@ -1,0 +1,236 @@
+"""The command of a training job, in this process: what it trains from, what it takes up, and when it stops."""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training import (
+    TinyWorld,
+    metrics,
+    segment,
+    tiny_recipe,
+    tiny_world,
+    training_command,
+)
+from workflow_scripts.errors import Interrupted, UserError
+from workflow_scripts.jobs.decision import DECIDED
+from workflow_scripts.models.tensors import save_tensors, tensors_digest
+from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.segments import Segment
+from workflow_scripts.study.configuration.scales import TrainingNumbers
+from workflow_scripts.training.examples import detection_examples
+from workflow_scripts.training.processes import Processes
+from workflow_scripts.training.progress import Progress
+from workflow_scripts.training.segment import train_segment
+from workflow_scripts.training.state import load_state, save_state
+from workflow_scripts.training.train import main
+
+RECIPE = tiny_recipe(batch=2)
+PART = segment(0, 4, (2, 3), evaluations=(3, 4))
+EVERY = ("--log-period", "1", "--save-period", "2")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    return tiny_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def straight(world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of `PART`, trained without the command."""
+    folder = tmp_path_factory.mktemp("straight")
+    examples = detection_examples(RECIPE, world.annotations, world.images)
+    numbers = TrainingNumbers(log_period=1, save_period=2, workers=0)
+    alone = Processes(rank=0, count=1, device="cpu")
+    state = train_segment(RECIPE, PART, examples, numbers, Progress(folder / "progress"), alone)
+    save_state(folder / "state.safetensors", state)
+    return digest(folder)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without SLURM, on one thread."""
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME", DECIDED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+
+
+def digest(folder: Path) -> str:
+    state = load_state(folder / "state.safetensors")
+    momentum = {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
+    return tensors_digest(state.weights | momentum, {})
+
+
+class Job:
+    """The command, which says what it was told and trains in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, world: TinyWorld) -> None:
+        self.monkeypatch = monkeypatch
+        self.world = world
+
+    def __call__(self, folder: Path, *options: object, recipe: Recipe = RECIPE, part: Segment = PART) -> Path:
+        command = training_command(folder, recipe, part, self.world, *EVERY, *map(str, options))
+        self.monkeypatch.setattr(sys, "argv", command[2:])
+        main()
+        return folder
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, world: TinyWorld) -> Job:
+    return Job(monkeypatch, world)
+
+
+def test_two_commands_train_what_one_does(job: Job, tmp_path: Path, straight: str) -> None:
+    whole = job(tmp_path / "whole")
+    assert digest(whole) == straight
+    assert [line["iteration"] for line in metrics(whole)] == [1, 2, 3, 4]
+    assert sorted(path.name for path in (whole / "checkpoints").iterdir()) == [
+        "3.safetensors",
+        "4.safetensors",
+    ]
+    assert not (whole / "progress").exists()
+    assert load_state(whole / "state.safetensors").iteration == 4
+
+    trunk = job(tmp_path / "trunk", part=segment(0, 2))
+    parent = ("--parent", trunk / "state.safetensors")
+    tail = job(tmp_path / "tail", *parent, part=segment(2, 4, (2, 3)))
+    assert digest(tail) == straight
+
+
+def test_a_classifier_trains_on_folders_without_annotations(job: Job, tmp_path: Path) -> None:
+    recipe = tiny_recipe("classification", batch=4)
+    pictures = job.world.folder / "classification/train"
+    command = training_command(tmp_path, recipe, segment(0, 2), job.world, *EVERY)
+    place = command.index("--annotations")
+    command[place : place + 4] = ["--images", str(pictures)]
+    job.monkeypatch.setattr(sys, "argv", command[2:])
+    main()
+
+    lines = metrics(tmp_path)
+    assert [(line["images"], line["instances"]) for line in lines] == [(4, 4), (4, 4)]
+    assert [line["pixels"] for line in lines] == [4 * recipe.image_sides[0] ** 2] * 2
+
+
+@pytest.fixture(scope="module")
+def saved(world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job that had trained and saved all when it was killed before it could hand it over."""
+    folder = tmp_path_factory.mktemp("saved")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Job(patch, world)(folder)
+    return folder
+
+
+def test_what_was_saved_is_taken_up(
+    job: Job, tmp_path: Path, saved: Path, straight: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    job(tmp_path)
+    printed = capsys.readouterr().out
+    assert "starting anew" not in printed
+    assert "iteration 3/4" not in printed  # nothing is trained again
+    assert digest(tmp_path) == straight
+
+
+def other_annotations(folder: Path, world: TinyWorld) -> list[object]:
+    content = json.loads(world.annotations.read_text())
+    content["annotations"] = content["annotations"][1:]
+    path = folder / "other.json"
+    path.write_text(json.dumps(content))
+    return ["--annotations", path]
+
+
+def other_backbone(folder: Path, world: TinyWorld) -> list[object]:
+    path = folder / "backbone.safetensors"
+    save_tensors(path, {"unlike": torch.ones(1)}, {})
+    return ["--backbone", path]
+
+
+def other_parent(folder: Path, world: TinyWorld) -> list[object]:
+    path = folder / "parent.safetensors"
+    save_tensors(path, {"unlike": torch.ones(1)}, {})
+    return ["--parent", path]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "part", "options"),
+    [
+        (RECIPE.model_copy(update={"seed": 5}), PART, lambda *_: []),
+        (RECIPE, PART.model_copy(update={"evaluations": (4,)}), lambda *_: []),
+        (RECIPE, PART, lambda *_: ["--log-period", 4]),
+        (RECIPE, PART, other_annotations),
+        (RECIPE, PART, other_backbone),
+        (RECIPE, PART, other_parent),
+    ],
+    ids=["recipe", "segment", "log period", "annotations", "backbone", "parent"],
+)
+def test_what_was_saved_of_another_training_is_dropped(
+    job: Job,
+    tmp_path: Path,
+    saved: Path,
+    capsys: pytest.CaptureFixture[str],
+    recipe: Recipe,
+    part: Segment,
+    options,
+) -> None:
+    shutil.copytree(saved, tmp_path / "job")
+    job.monkeypatch.setattr("workflow_scripts.training.train.train_segment", lambda *_: None)
+    job.monkeypatch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        job(tmp_path / "job", *options(tmp_path, job.world), recipe=recipe, part=part)
+    assert "starting anew" in capsys.readouterr().out
+    assert not list((tmp_path / "job/progress").glob("state-*"))
+
+
+def test_what_another_job_trained_meanwhile_is_taken(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job(tmp_path)
+    before = (tmp_path / "state.safetensors").stat().st_mtime_ns
+    job.monkeypatch.setenv(DECIDED, str(time.time() - 3600))
+    capsys.readouterr()
+    job(tmp_path)
+    assert "trained by a job of an earlier Snakemake" in capsys.readouterr().out
+    assert (tmp_path / "state.safetensors").stat().st_mtime_ns == before
+
+    for changed, decided in ((RECIPE.model_copy(update={"seed": 1}), -3600), (RECIPE, 3600)):
+        job.monkeypatch.setenv(DECIDED, str(time.time() + decided))
+        job(tmp_path, recipe=changed)
+        assert "done at iteration 4" in capsys.readouterr().out
+
+
+def test_what_diverged_is_not_tried_again_within_a_job(job: Job, tmp_path: Path) -> None:
+    recipe = tiny_recipe(base_lr=1e8, batch=2)
+    part = segment(0, 20)
+    diverged = "training diverged at iteration"
+    with pytest.raises(UserError, match=diverged) as first:
+        job(tmp_path, recipe=recipe, part=part)
+    assert "not tried again" not in str(first.value)
+    with pytest.raises(UserError, match=r"attempt 2: not tried again"):
+        job(tmp_path, "--attempt", 2, recipe=recipe, part=part)
+    with pytest.raises(UserError, match=diverged) as anew:
+        job(tmp_path, "--attempt", 1, recipe=recipe, part=part)
+    assert "not tried again" not in str(anew.value)
+
+
+def test_a_job_that_ends_saves_and_the_next_goes_on(
+    job: Job, tmp_path: Path, straight: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.monkeypatch.setenv("SLURM_JOB_ID", "7")
+    job.monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 50))
+    with pytest.raises(Interrupted, match="saved at iteration 1 of 4"):
+        job(tmp_path, "--margin", 60)
+    assert load_state(tmp_path / "progress/state-000000001.safetensors").iteration == 1
+    capsys.readouterr()
+
+    job.monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 3600))
+    job(tmp_path, "--margin", 60)
+    assert "iteration 1/4" not in capsys.readouterr().out
+    assert digest(tmp_path) == straight
+    assert [line["iteration"] for line in metrics(tmp_path)] == [1, 2, 3, 4]

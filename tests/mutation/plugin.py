@@ -1,9 +1,10 @@
 """What pytest does differently under mutmut: fewer tests, shortest first, up to some seconds of them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mutmut.state import state
@@ -36,6 +37,8 @@ LONG = (
     "reaches_the_user",
 )
 """Parts of names of tests that start processes for many seconds."""
+CALLED: dict[pytest.FixtureDef[Any], set[str]] = {}
+"""The functions that each fixture called."""
 SECONDS = 10.0
 """What the tests of one mutant take together at most; one test runs however long it takes."""
 
@@ -44,6 +47,24 @@ def pytest_configure() -> None:
     """While mutmut notes which test calls what, it does so in its own process; those that tests start need not try."""
     if os.environ.get("MUTANT_UNDER_TEST") == "stats":
         del os.environ["MUTANT_UNDER_TEST"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[Any]:
+    """What a fixture calls is called for each test that uses it, though it may be set up for the first alone."""
+    before = set(state()._stats)
+    state()._stats.clear()
+    try:
+        return (yield)
+    finally:
+        CALLED[fixturedef] = set(state()._stats)
+        state()._stats.update(before)
+
+
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """mutmut reads and clears `_stats` after each test."""
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        state()._stats.update(*(CALLED.get(definition, ()) for definition in definitions))
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

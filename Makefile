@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 # Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first; daemons are last.
 export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 
-.PHONY: all env test test-fast mutation lint help
+.PHONY: all env test test-fast mutation mutation-again lint help
 .DELETE_ON_ERROR:
 
 all: env
@@ -35,12 +35,15 @@ test-fast: $(VENV)/.tests-installed
 	$(BIN)/pytest $(PYTEST) -m "not slow"
 
 # What was tried stays tried: one that was cut goes on, and only functions that changed are tried again.
-mutation: export PYTHONPATH := $(abspath $(VENV))/mutation
-mutation: export OMP_NUM_THREADS := 1
+mutation mutation-again: export PYTHONPATH := $(abspath $(VENV))/mutation
+mutation mutation-again: export OMP_NUM_THREADS := 1
 mutation: $(VENV)/.mutation-installed
 	nice $(VENV)/mutation/bin/mutmut run $(foreach mutant,$(MUTANTS),'$(mutant)')
 	nice $(BIN)/python -m tests.mutation.rules
 	$(BIN)/python -m tests.mutation.score
+
+mutation-again: $(VENV)/.mutation-installed
+	$(MAKE) mutation MUTANTS="$$($(BIN)/python -m tests.mutation.score --names)"
 
 lint: $(VENV)/.tests-installed
 	$(BIN)/ruff check

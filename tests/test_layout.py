@@ -37,8 +37,12 @@ DRAWN = layout()
 
 
 @pytest.fixture
-def real(complete_data: dict[str, Any]) -> Layout:
-    return layout(datasets=complete_data)
+def given_data(complete_data: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """`complete_data` with files of keypoints of their own."""
+    keypoints = {split: str(tmp_path / f"keypoints_{split}.json") for split in ("train", "val")}
+    for path in keypoints.values():
+        Path(path).touch()
+    return complete_data | {"coco": complete_data["coco"] | {"keypoints": keypoints}}
 
 
 def test_a_segment_starts_from_its_parent_or_a_backbone_or_nothing() -> None:
@@ -112,15 +116,16 @@ def test_data_of_the_drawn_world() -> None:
     assert DRAWN.image_parts("voc-val") == [f"{WORLD}/voc/VOC2012/JPEGImages"]
 
 
-def test_data_that_is_given(real: Layout, complete_data: dict[str, Any]) -> None:
-    coco, voc = complete_data["coco"], complete_data["voc"]
+def test_data_that_is_given(given_data: dict[str, Any]) -> None:
+    real = layout(datasets=given_data)
+    coco, voc = given_data["coco"], given_data["voc"]
     for split in ("train", "val"):
         assert real.image_set("coco", split).annotations == coco[split]["annotations"]
         assert real.annotations("coco", split) == raw(coco[split]["annotations"])
         assert real.annotations("keypoints", split) == raw(coco["keypoints"][split])
         assert real.image_set("keypoints", split).images == coco[split]["images"]
         assert real.image_folder(f"coco-{split}") == coco[split]["images"]
-        assert real.image_folder(f"classification-{split}") == complete_data["classification"][split]
+        assert real.image_folder(f"classification-{split}") == given_data["classification"][split]
         assert real.annotations("voc", split) == f"{DATA}/voc/{split}.json"
         assert real.image_source(f"coco-{split}") == {}
     assert real.voc_parts("train")[0].folder == voc["train"][0]["folder"]
@@ -129,7 +134,7 @@ def test_data_that_is_given(real: Layout, complete_data: dict[str, Any]) -> None
     assert real.voc_inputs("val") == {"classes": f"{DATA}/voc/train.json"}
     assert real.annotations("coco", "train", "1k") == f"{DATA}/subsets/instances_1k.json"
     assert real.training_images(RANDOM) == coco["train"]["images"]
-    assert real.training_images("classification-R50_GN") == complete_data["classification"]["train"]
+    assert real.training_images("classification-R50_GN") == given_data["classification"]["train"]
     assert real.evaluated_images(RANDOM) == coco["val"]["images"]
 
 

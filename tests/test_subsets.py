@@ -210,3 +210,29 @@ def test_sizes_that_make_no_sense_are_refused(text: str) -> None:
 def test_a_name_given_twice_is_refused() -> None:
     with pytest.raises(UserError, match="1k is given twice"):
         subsets.parse_sizes(["1k=1000", "1k=2000"])
+
+
+def test_the_command_draws_the_sizes_from_the_seed_within_the_other_file(
+    annotations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = write_validation_file(annotations, list(range(105, 130)))
+    options = ["--subsets", "2k=2", "all=all", "--seed", "7", "--within", str(within)]
+    folder = annotations.parent / "drawn"
+    words = ["--annotations", str(annotations), *options, "--output-dir", str(folder)]
+    monkeypatch.setattr(sys, "argv", ["subsets", *words])
+    subsets.main()
+
+    subsets.write_subsets(annotations, {"2k": 2, "all": None}, 7, annotations.parent / "expected", within)
+    for name, size in (("2k", 2), ("all", 25)):
+        drawn, expected = (
+            annotations.parent / place / f"instances_{name}.json" for place in ("drawn", "expected")
+        )
+        assert drawn.read_bytes() == expected.read_bytes()
+        ids = image_ids(json.loads(drawn.read_text()))
+        assert len(ids) == size and ids <= set(range(105, 130))
+        assert json.loads((folder / f"manifest_{name}.json").read_text())["seed"] == 7
+
+
+def test_a_name_holds_letters_of_ascii() -> None:
+    with pytest.raises(UserError, match="expected NAME=IMAGES"):
+        subsets.parse_sizes(["é=3"])

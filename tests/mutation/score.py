@@ -118,12 +118,15 @@ def main() -> int:
     known = reasons()
     alive = [mutant for mutant in made if mutant.status in ALIVE]
     explained = {m: why for m in alive if (why := next((r for r in known if r.explains(m)), None))}
+    left = [mutant for mutant in alive if mutant not in explained]
+    if sys.argv[1:] == ["--names"]:
+        print(*(mutant.name for mutant in left))
+        return 0
     print(table(made, set(explained)))
     for path in map(Path, sys.argv[1:]):
         head = path.read_text(encoding="utf-8").partition(MARKER)[0]
         text = f"{head}{MARKER}\n{table(made, set(explained))}\n{listed(explained)}\n"
         path.write_text(text, encoding="utf-8")
-    left = [mutant for mutant in alive if mutant not in explained]
     for mutant in left:
         before, after = mutant.change
         print(f"\n{mutant.name} ({mutant.status})\n  - {before}\n  + {after}")

@@ -39,7 +39,7 @@ mutation mutation-again: export PYTHONPATH := $(abspath $(VENV))/mutation
 mutation mutation-again: export OMP_NUM_THREADS := 1
 mutation: $(VENV)/.mutation-installed
 	nice $(VENV)/mutation/bin/mutmut run $(foreach mutant,$(MUTANTS),'$(mutant)')
-	nice $(BIN)/python -m tests.mutation.rules
+	$(if $(MUTANTS),,nice $(BIN)/python -m tests.mutation.rules)
 	$(BIN)/python -m tests.mutation.score
 
 mutation-again: $(VENV)/.mutation-installed

@@ -453,4 +453,5 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
 
 
 def test_schedules_are_ordered_by_length() -> None:
-    assert sorted(["best", "10x", "2.5x", "2x"], key=schedule_order) == ["2x", "2.5x", "10x", "best"]
+    names = ["best", "1.2.3x", "10x", "2.5x", "2x"]
+    assert sorted(names, key=schedule_order) == ["2x", "2.5x", "10x", "1.2.3x", "best"]

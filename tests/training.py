@@ -6,14 +6,22 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from workflow_scripts.data.world import coco_layout
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.schedules import Decay
 from workflow_scripts.study.compiled.segments import Segment
+from workflow_scripts.training import train
 
 REPOSITORY = Path(__file__).parents[1]
+MARGINS = ((0, 0), (30, 0), (0, 24), (44, 0), (0, 50))
+"""By which `mixed_sizes` enlarges pictures in turn: right and below, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,40 @@ def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
     )
     draw_world(settings, folder)
     return TinyWorld(folder, annotations)
+
+
+def mixed_sizes(world: TinyWorld) -> None:
+    """Make a world's pictures wide, high and square in turn, by grey ground beside or below what they show."""
+    for path in (world.folder / "coco/annotations").glob("*.json"):
+        content = json.loads(path.read_text())
+        for number, image in enumerate(content["images"]):
+            margin = MARGINS[number % len(MARGINS)]
+            image["width"], image["height"] = image["width"] + margin[0], image["height"] + margin[1]
+            _widen(world.folder / "coco" / path.stem.split("_")[-1] / image["file_name"], image)
+        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+        for annotation in content["annotations"]:
+            if annotation["iscrowd"]:
+                annotation["segmentation"] = _padded(
+                    annotation["segmentation"], *sizes[annotation["image_id"]]
+                )
+        path.write_text(json.dumps(content))
+
+
+def _widen(path: Path, record: dict) -> None:
+    """Once only: several annotation files name one picture."""
+    with Image.open(path) as picture:
+        wider = Image.new("RGB", (record["width"], record["height"]), (90, 110, 70))
+        wider.paste(picture, (0, 0))
+    wider.save(path, quality=95)
+
+
+def _padded(run_lengths: dict, height: int, width: int) -> dict:
+    """COCO's uncompressed run lengths in a larger picture."""
+    rows, columns = run_lengths["size"]
+    counts = run_lengths["counts"]
+    mask = np.zeros((height, width), dtype=bool)
+    mask[:rows, :columns] = np.repeat(np.arange(len(counts)) % 2, counts).reshape(columns, rows).T
+    return coco_layout.run_lengths(mask)
 
 
 def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: object) -> Recipe:
@@ -103,6 +145,13 @@ def training_command(
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command of the project to its end."""
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def run_here(command: list[str]) -> None:
+    """The training command in this process, which has torch: what it raises is the caller's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command[2:])
+        train.main()
 
 
 def metrics(folder: Path) -> list[dict]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import detectron2
-import torch
 import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetMapper, MetadataCatalog, get_detection_dataset_dicts

@@ -17,7 +17,6 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.schedules import Decay
 from workflow_scripts.study.compiled.segments import Segment
-from workflow_scripts.training import train
 
 REPOSITORY = Path(__file__).parents[1]
 MARGINS = ((0, 0), (30, 0), (0, 24), (44, 0), (0, 50))
@@ -149,6 +148,8 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def run_here(command: list[str]) -> None:
     """The training command in this process, which has torch: what it raises is the caller's."""
+    from workflow_scripts.training import train  # torch, which other users of this module can do without
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", command[2:])
         train.main()

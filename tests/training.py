@@ -63,38 +63,52 @@ def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
     return TinyWorld(folder, annotations)
 
 
-def mixed_sizes(world: TinyWorld) -> None:
-    """Make a world's pictures wide, high and square in turn, by grey ground beside or below what they show."""
+def mixed_sizes(world: TinyWorld, times: int = 1) -> None:
+    """Make a world's pictures square, wide and high in turn, by grey ground beside or below what they show, and then so
+    many times as large. Category ids become others, in the opposite order.
+    """
     for path in (world.folder / "coco/annotations").glob("*.json"):
         content = json.loads(path.read_text())
         for number, image in enumerate(content["images"]):
-            margin = MARGINS[number % len(MARGINS)]
-            image["width"], image["height"] = image["width"] + margin[0], image["height"] + margin[1]
-            _widen(world.folder / "coco" / path.stem.split("_")[-1] / image["file_name"], image)
+            right, below = MARGINS[number % len(MARGINS)]
+            image["width"], image["height"] = (
+                times * (image["width"] + right),
+                times * (image["height"] + below),
+            )
+            if path.name.startswith("instances"):  # the other files name the same pictures
+                _enlarge(world.folder / "coco" / path.stem.split("_")[-1] / image["file_name"], image, times)
+        for category in content["categories"]:
+            category["id"] = 90 - 5 * category["id"]
         sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
         for annotation in content["annotations"]:
-            if annotation["iscrowd"]:
-                annotation["segmentation"] = _padded(
-                    annotation["segmentation"], *sizes[annotation["image_id"]]
-                )
+            _enlarge_annotation(annotation, sizes[annotation["image_id"]], times)
         path.write_text(json.dumps(content))
 
 
-def _widen(path: Path, record: dict) -> None:
-    """Once only: several annotation files name one picture."""
+def _enlarge(path: Path, record: dict, times: int) -> None:
     with Image.open(path) as picture:
         wider = Image.new("RGB", (record["width"], record["height"]), (90, 110, 70))
-        wider.paste(picture, (0, 0))
+        wider.paste(picture.resize((times * picture.width, times * picture.height)), (0, 0))
     wider.save(path, quality=95)
 
 
-def _padded(run_lengths: dict, height: int, width: int) -> dict:
-    """COCO's uncompressed run lengths in a larger picture."""
-    rows, columns = run_lengths["size"]
-    counts = run_lengths["counts"]
-    mask = np.zeros((height, width), dtype=bool)
-    mask[:rows, :columns] = np.repeat(np.arange(len(counts)) % 2, counts).reshape(columns, rows).T
-    return coco_layout.run_lengths(mask)
+def _enlarge_annotation(annotation: dict, size: tuple[int, int], times: int) -> None:
+    annotation["category_id"] = 90 - 5 * annotation["category_id"]
+    annotation["area"] *= times**2
+    annotation["bbox"] = [times * value for value in annotation["bbox"]]
+    if "keypoints" in annotation:
+        points = np.array(annotation["keypoints"]).reshape(-1, 3) * [times, times, 1]
+        annotation["keypoints"] = points.ravel().tolist()
+    if annotation["iscrowd"]:
+        rows, columns = annotation["segmentation"]["size"]
+        counts = annotation["segmentation"]["counts"]
+        shown = np.repeat(np.arange(len(counts)) % 2, counts).reshape(columns, rows).T
+        mask = np.zeros(size, dtype=bool)
+        mask[: times * rows, : times * columns] = np.kron(shown, np.ones((times, times)))
+        annotation["segmentation"] = coco_layout.run_lengths(mask)
+    else:
+        polygons = annotation["segmentation"]
+        annotation["segmentation"] = [[times * value for value in polygon] for polygon in polygons]
 
 
 def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: object) -> Recipe:

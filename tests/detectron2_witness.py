@@ -33,6 +33,7 @@ FILES = {
     "cascade_mask_rcnn": [SCRATCH, "Misc/cascade_mask_rcnn_R_50_FPN_3x.yaml"],
     "keypoint_rcnn": [SCRATCH, "COCO-Keypoints/Base-Keypoint-RCNN-FPN.yaml"],
     "faster_rcnn": [SCRATCH, "COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml"],
+    "fine_tuned": ["Misc/mask_rcnn_R_50_FPN_3x_gn.yaml"],
     "SyncBN": ["Misc/scratch_mask_rcnn_R_50_FPN_9x_syncbn.yaml"],
     "VGG-16": ["Base-RCNN-C4.yaml"],
 }

@@ -39,10 +39,11 @@ def solver(run: Run) -> list[Any]:
         steps = (round(iterations * 2 / 3), round(iterations * 8 / 9))
     changes = run.recipe.name.split("-")
     rate = next((float(change[2:]) for change in changes if change.startswith("lr")), 1.0)
+    factor = next((float(change[5:]) for change in changes if change.startswith("decay")), 0.1)
     return [
         *("SOLVER.MAX_ITER", iterations),
         *("SOLVER.STEPS", steps),
-        *("SOLVER.GAMMA", 0.02 if "decay0.02" in changes else 0.1),
+        *("SOLVER.GAMMA", factor),
         *("SOLVER.BASE_LR", 0.02 * rate),
         *("SOLVER.WARMUP_ITERS", run.recipe.warmup.iterations),
         *("SOLVER.WARMUP_FACTOR", run.recipe.warmup.factor),
@@ -86,7 +87,7 @@ def test_rates_of_every_run_of_the_paper_are_those_of_detectron2s_scheduler(pape
 @pytest.mark.parametrize("kind", MODELS)
 def test_weights_decay_as_in_detectron2s_optimiser_name_by_name(kind: str) -> None:
     """Rate, momentum and decay of its defaults are the paper's: all weights but those of norms decay by 0.0001."""
-    usual = {"base_lr": 0.02, "weight_decay": 0.0001}
+    usual = {"base_lr": 0.02, "weight_decay": 0.0001, "freeze_at": 2 if kind == "fine_tuned" else 0}
     recipe = recipe_of(kind, **usual)
     model = build(recipe, 3, "cpu")
     config = witness.detectron2s_config(kind, "SOLVER.BASE_LR", 0.02)
@@ -100,7 +101,9 @@ def test_weights_decay_as_in_detectron2s_optimiser_name_by_name(kind: str) -> No
         for optimizer in (build_optimizer(recipe, model), detectron2s_optimizer(config, model))
     )
     assert ours == theirs
-    assert ours.keys() == dict(model.named_parameters()).keys()
+    learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert ours.keys() == learned
+    assert (learned == dict(model.named_parameters()).keys()) == (kind != "fine_tuned")
     for name, settings in ours.items():
         assert settings["momentum"] == 0.9
         assert settings["weight_decay"] == (0 if ".norm." in name else 0.0001), name

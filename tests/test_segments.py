@@ -186,7 +186,7 @@ def test_classifier_is_one_cosine_from_nothing() -> None:
 
 
 def test_first_segments_of_pretrained_runs_read_their_models_backbone_and_others_none() -> None:
-    study = compile_study({"scale": "smoke", "experiments": ["fig1", "fig3", "fig5", "fig7", "text_voc"]})
+    study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
     layout = Layout(study)
     begun = set()
     for (recipe, name), segment in study.segments.items():
@@ -195,4 +195,4 @@ def test_first_segments_of_pretrained_runs_read_their_models_backbone_and_others
         expected = f"results/smoke/pretraining/train/{model}/backbone.safetensors" if begins else None
         assert layout.training_inputs(recipe, name).get("backbone") == expected, (recipe, name)
         begun |= {model} if begins else set()
-    assert begun == {"R50_GN", "R101_GN"}
+    assert begun == MODELS.keys()

@@ -2,7 +2,8 @@
 
 The model, the mapper, the records, the optimiser, its rates and the loop are detectron2's, from the YAML files that it
 is shipped with. Of this project it takes the order of the images and the seeds of the draws, which both sides must
-share: `DrawsPerImage` seeds the witness's sampling, too.
+share: `DrawsPerImage` seeds the witness's sampling, too. VGG-16, which detectron2 lacks, is torchvision's convolutions
+under detectron2's fully connected head.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -180,7 +180,16 @@ def check_equal(
                 assert torch.allclose(weights[name], expected, tolerance, tolerance), f"{name}, step {done}"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in ("SyncBN", "fine_tuned")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mask_rcnn",
+        "faster_rcnn",
+        "VGG-16",
+        pytest.param("cascade_mask_rcnn", marks=pytest.mark.slow),
+        pytest.param("keypoint_rcnn", marks=pytest.mark.slow),
+    ],
+)
 def test_first_steps_are_those_of_detectron2s_trainer(kind: str, mixed: Path, tmp_path: Path) -> None:
     world = TinyWorld(mixed, "person_keypoints" if kind == "keypoint_rcnn" else "instances")
     recipe = recipe_of(kind)

@@ -12,10 +12,25 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import coco_evaluation, dry_run, hashing, subsets, training_step
+from benchmarks import against_detectron2, coco_evaluation, dry_run, hashing, subsets, training_step
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = {
+    "against_detectron2": (
+        [
+            "--scale",
+            "smoke",
+            "--schedule",
+            "2x",
+            "--seeds",
+            "2",
+            "--val-images",
+            "4",
+            "--folder",
+            "{tmp_path}",
+        ],
+        r"12 iterations of 2 images, 2 seeds a side\n(.|\n)*bbox AP, difference: .*, Welch\), p = (.|\n)*segm AP, ours",
+    ),
     "coco_evaluation": (["--images", "40"], r"bbox .* 0\.0e\+00 .*\nsegm .* 0\.0e\+00 .*\ntogether"),
     "dry_run": (["--seeds", "1", "2", "--experiments", "fig1"], r"1 seeds: \d+ jobs.*\n2 seeds: \d+ jobs"),
     "gpu": (["--device", "cpu", "--small"], r"(?s)step +as trained: ours .*\nstudy +planning smoke"),
@@ -37,9 +52,9 @@ NEEDS = {"gpu": pytest.mark.slow, "hashing": pytest.mark.needs_openssl}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in SMALLEST])
-def test_it_runs(name: str) -> None:
+def test_it_runs(name: str, tmp_path: Path) -> None:
     options, printed = SMALLEST[name]
-    done = run(name, *options)
+    done = run(name, *(option.format(tmp_path=tmp_path) for option in options))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(printed, done.stdout), done.stdout
 
@@ -183,3 +198,49 @@ def test_steps_come_in_chunks(
     with pytest.raises(SystemExit, match="2"):
         training_step.main()
     assert "expected a multiple of 5, 10 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("t", "freedom", "p"),
+    [(2.306, 8, 0.05), (-3.355, 8, 0.01), (2.228, 10, 0.05), (1.96, 1e6, 0.05), (0, 3, 1)],
+)
+def test_p_is_that_of_students_tables(t: float, freedom: float, p: float) -> None:
+    assert against_detectron2.two_sided_p(t, freedom) == pytest.approx(p, rel=2e-3)
+
+
+def test_means_are_compared_by_welchs_test() -> None:
+    """By hand: means 3 and 6, variances 2.5 and 10 of five each; t = -3 / sqrt(2.5), 6.25 / (0.0625 + 1) degrees."""
+    found = against_detectron2.compare([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
+    assert found.difference.value == -3
+    assert found.p == pytest.approx(against_detectron2.two_sided_p(3 / math.sqrt(2.5), 6.25 / 1.0625))
+    assert found.sides["ours"].low == pytest.approx(3 - 2.776 * math.sqrt(0.5), abs=1e-3)
+    assert found.difference.low < -6 < 0 < found.difference.high
+    same = against_detectron2.compare([1, 1], [1, 1])
+    assert (same.p, same.found_difference) == (1, 0)
+    assert against_detectron2.compare([1, 1], [2, 2]).p == 0
+
+
+def test_power_is_that_of_cohens_tables() -> None:
+    """Five of each side find a difference of 2.02 deviations with 80%, many 1.96 + 0.84 standard errors."""
+    assert against_detectron2.noncentrality(2.306, 8) == pytest.approx(2.024 * math.sqrt(5 / 2), rel=5e-3)
+    assert against_detectron2.noncentrality(1.96, 1e6) == pytest.approx(1.96 + 0.8416, rel=1e-3)
+
+
+def test_trainings_that_were_kept_are_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    trained = []
+
+    def train(folder: Path, scale: str, schedule: str, seeds: int, task: tuple[str, int]) -> None:
+        trained.append(task)
+        against_detectron2.write_json(against_detectron2.kept(folder, *task), {"bbox": 30.0, "segm": 20.0})
+
+    monkeypatch.setattr(against_detectron2, "train", train)
+    against_detectron2.train_missing(tmp_path, "smoke", "2x", 2, 1)
+    assert trained == [("ours", 0), ("detectron2's", 0), ("ours", 1), ("detectron2's", 1)]
+    against_detectron2.kept(tmp_path, "ours", 1).unlink()
+    against_detectron2.train_missing(tmp_path, "smoke", "2x", 3, 1)
+    assert trained[4:] == [("ours", 1), ("ours", 2), ("detectron2's", 2)]
+    against_detectron2.kept(tmp_path, "ours", 0).write_text('{"bbox": NaN, "segm": 1}')
+    with pytest.raises(SystemExit, match="expected AP of bbox, segm"):
+        against_detectron2.read_ap(tmp_path, "ours", 0)

@@ -16,6 +16,7 @@ from tests.training import (
     TinyWorld,
     metrics,
     run,
+    run_here,
     segment,
     tiny_recipe,
     tiny_world,
@@ -254,6 +255,29 @@ def test_a_killed_writer_leaves_nothing_in_the_outputs_and_the_state_is_not_writ
     progress.finish(4, tmp_path / "copy.safetensors", tmp_path / "metrics.jsonl", tmp_path / "copies")
     assert (tmp_path / "copy.safetensors").read_bytes() == content
     assert load_tensors(tmp_path / "copies/4.safetensors")[1] == {"iteration": "4"}
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "start", "options", "message"),
+    [
+        (
+            "pretrained",
+            0,
+            [],
+            "--backbone: found nothing for segment trunk-0-4 .*, expected pre-trained weights",
+        ),
+        ("random", 0, ["--backbone", "b"], "--backbone: found b for segment trunk-0-4 .*, expected none"),
+        ("random", 2, [], "--parent: found nothing, expected the state of tiny trunk-0-2"),
+        ("pretrained", 2, ["--parent", "p", "--backbone", "b"], "--backbone: found b .*, expected none"),
+    ],
+)
+def test_a_training_starts_from_what_its_recipe_says(
+    world, tmp_path, initialisation, start, options, message
+):
+    recipe = tiny_recipe(initialisation=initialisation)
+    with pytest.raises(UserError, match=message):
+        run_here(training_command(tmp_path, recipe, segment(start, 4), world, *options))
+    assert not (tmp_path / "progress").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,20 @@ from tests.training import (
     TinyWorld,
     metrics,
     run,
+    run_here,
     segment,
     tiny_recipe,
     tiny_world,
     training_command,
 )
-from workflow_scripts.errors import INTERRUPTED, MISTAKE
+from workflow_scripts.errors import INTERRUPTED, MISTAKE, Interrupted
 from workflow_scripts.jobs.record import ENDING
 from workflow_scripts.jobs.sheet import Sheet, write_sheet
+from workflow_scripts.models.build import backbone_weights, build
+from workflow_scripts.models.tensors import save_tensors, tensors_digest
 from workflow_scripts.training.loop import NonFiniteLoss
 from workflow_scripts.training.segment import _check_finite
-from workflow_scripts.training.state import State
+from workflow_scripts.training.state import State, load_state, save_state
 
 OPTIONS = ("--log-period", "2", "--save-period", "4")
 PART = segment(0, 40, (32, 36), evaluations=(20, 40))
@@ -89,6 +92,47 @@ def test_a_job_saves_before_its_end_and_says_so(
     assert [line["iteration"] for line in metrics(tmp_path)] == list(range(2, 41, 2))
     if processes == "1":
         same(undisturbed, tmp_path)
+
+
+def other_data(what: str, world: TinyWorld, folder: Path, seed: int) -> list[str]:
+    """Options that give a job one of two kinds of what it reads."""
+    if what == "annotations":
+        content = json.loads(world.annotations.read_text())
+        content["annotations"] = content["annotations"][seed::2]
+        path = folder / f"{seed}.json"
+        path.write_text(json.dumps(content))
+        return ["--annotations", str(path)]
+    path = folder / f"{seed}.safetensors"
+    weights = build(tiny_recipe(seed=seed), 10, "cpu").state_dict()
+    if what == "parent":
+        save_state(path, State(0, weights, {}))
+    else:
+        save_tensors(path, backbone_weights(tiny_recipe(), weights), {})
+    return [f"--{what}", str(path)]
+
+
+@pytest.mark.parametrize("what", ["annotations", "parent", "backbone"])
+def test_saves_of_other_data_are_not_resumed(
+    world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    part = segment(0, 4)
+    first, second = (other_data(what, world, tmp_path, seed) for seed in (0, 1))
+
+    recipe = tiny_recipe(initialisation="pretrained" if what == "backbone" else "random")
+
+    def train(folder: str, options: list[str]) -> str:
+        path = tmp_path / folder
+        run_here(training_command(path, recipe, part, world, *OPTIONS, *options))
+        return tensors_digest(dict(load_state(path / "state.safetensors").weights), {})
+
+    with monkeypatch.context() as late:
+        late.setenv("SLURM_JOB_ID", "1")
+        late.setenv("SLURM_JOB_END_TIME", str(time.time()))
+        with pytest.raises(Interrupted, match="saved at iteration 2 of 4"):
+            train("changed", first)
+    resumed = train("changed", second)
+    assert resumed == train("anew", second)
+    assert resumed != train("other", first)
 
 
 def test_a_newer_job_takes_over_from_one_that_still_runs(

@@ -234,19 +234,69 @@ def test_nothing_is_read_of_a_file_with_another_hash(tmp_path):
         read_published(tmp_path / "w.pkl", PublishedWeights(source="w", sha256="0" * 64), "R50_GN")
 
 
-def test_classifier_is_measured_on_the_classes_it_knows_alone(tmp_path, command):
+RED, BLUE = (230, 30, 20), (20, 40, 220)
+
+
+def told_by_colour(recipe: Recipe) -> nn.Module:
+    """A classifier whose last layer says class 0 of what is rather red, and class 1 of what is rather blue."""
+    model = build(recipe, 2, "cpu").eval()
+    side = recipe.image_sides[0]
+    colours = torch.tensor([RED, BLUE], dtype=torch.uint8).view(2, 3, 1, 1).expand(2, 3, side, side)
+    features = []
+    hook = model.linear.register_forward_pre_hook(lambda _layer, given: features.append(given[0]))
+    with torch.no_grad():
+        model.logits(colours)
+        hook.remove()
+        red, blue = features[0]
+        model.linear.weight.copy_(torch.stack([red - blue, blue - red]))
+        model.linear.bias.copy_(-model.linear.weight @ (red + blue) / 2)
+    return model
+
+
+def test_classifiers_accuracy_is_the_share_of_pictures_that_it_tells_right(tmp_path, command):
+    """Of 4 pictures of the first class 3 are red, of 5 of the second 4 blue: 7 of 9 are right."""
+    pictures = {"circle": [RED, RED, BLUE, RED], "square": [BLUE, BLUE, RED, BLUE, BLUE]}
+    for name, colours in pictures.items():
+        (tmp_path / "val" / name).mkdir(parents=True)
+        for number, colour in enumerate(colours):
+            Image.new("RGB", (40, 50), colour).save(tmp_path / "val" / name / f"{number}.png")
+    recipe = tiny_recipe("classification")
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    model = told_by_colour(recipe)
+    save_state(tmp_path / "state", capture(model, build_optimizer(recipe, model), 0))
+    arguments = (
+        "--recipe",
+        tmp_path / "recipe.json",
+        "--val",
+        tmp_path / "val",
+        "--state",
+        tmp_path / "state",
+    )
+    summary = json.loads((command(measuring, *arguments) / "summary.json").read_text())
+    assert summary["classes"] == 2
+    assert summary["top1"] == pytest.approx(100 * 7 / 9)
+    backbone, _ = load_tensors(tmp_path / "out/backbone.safetensors")
+    ours = model.backbone.state_dict()
+    assert backbone.keys() == ours.keys()
+    assert all(torch.equal(backbone[name], weight) for name, weight in ours.items())
+
+
+def test_classifier_is_not_measured_on_other_classes_than_its_own(tmp_path, command):
     for name in ("circle", "square"):
         (tmp_path / "val" / name).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "val" / name / "0.png")
     recipe = tiny_recipe("classification")
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
-    for classes in (2, 3):
-        model = build(recipe, classes, "cpu")
-        save_state(tmp_path / f"{classes}", capture(model, build_optimizer(recipe, model), 0))
-    arguments = (measuring, "--recipe", tmp_path / "recipe.json", "--val", tmp_path / "val", "--state")
+    model = build(recipe, 3, "cpu")
+    save_state(tmp_path / "state", capture(model, build_optimizer(recipe, model), 0))
+    arguments = (
+        "--recipe",
+        tmp_path / "recipe.json",
+        "--val",
+        tmp_path / "val",
+        "--state",
+        tmp_path / "state",
+    )
     with pytest.raises(UserError, match=r"val: found 2 classes \(folders\), expected the 3"):
-        command(*arguments, tmp_path / "3")
+        command(measuring, *arguments)
     assert not (tmp_path / "out").exists()
-    summary = json.loads((command(*arguments, tmp_path / "2") / "summary.json").read_text())
-    assert summary["classes"] == 2
-    assert summary["top1"] == 50

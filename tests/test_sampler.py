@@ -18,10 +18,18 @@ def test_an_epoch_shows_no_image_twice_and_leaves_out_less_than_a_batch():
 
 
 def test_images_of_a_batch_share_an_orientation_but_for_the_left_overs():
-    batches = GlobalBatches(WIDE, batch=8, seed=0)
-    wide = np.asarray(WIDE)
-    mixed = [number for number in range(6) if len(set(wide[batches.indices(number)])) > 1]
-    assert len(mixed) <= 1
+    """Of 30 wide and 20 high images, whole batches take 24 and 16; one of 8 is made of the 6 and 4 that are left."""
+    wide = np.asarray([number % 12 < 7 for number in range(50)])
+    assert wide.sum() == 30
+    batches = GlobalBatches(wide, batch=8, seed=0)
+    mixed_at = set()
+    for epoch in range(10):
+        shown = [wide[batches.indices(6 * epoch + number)].sum() for number in range(6)]
+        (mixed,) = [number for number, count in enumerate(shown) if count not in (0, 8)]
+        assert sorted(shown[:mixed] + shown[mixed + 1 :]) == [0, 0, 8, 8, 8]
+        assert 4 <= shown[mixed] <= 6
+        mixed_at.add(mixed)
+    assert len(mixed_at) > 2, "batches are shuffled, too"
 
 
 def test_epochs_and_seeds_differ_and_repeat():

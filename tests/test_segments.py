@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import (
     MODELS,
     Recipe,
@@ -24,6 +25,7 @@ from workflow_scripts.study.compiled.segments import (
 )
 from workflow_scripts.study.configuration.config import StudyConfig, read_scale
 from workflow_scripts.study.configuration.scales import EvaluationNumbers, Scale
+from workflow_scripts.study.layout.results import Layout
 
 SCALES = ("smoke", "mini", "paper")
 SCHEDULES = ("2x", "3x", "4x", "5x", "6x")
@@ -181,3 +183,16 @@ def test_classifier_is_one_cosine_from_nothing() -> None:
     segment = classification_segment(classification_recipe(MODELS["R50_GN"], scale), iterations)
     assert (segment.name, segment.parent) == (f"cosine-0-{iterations}", None)
     assert (segment.start, segment.stop, segment.decay.period) == (0, iterations, iterations)
+
+
+def test_first_segments_of_pretrained_runs_read_their_models_backbone_and_others_none() -> None:
+    study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
+    layout = Layout(study)
+    begun = set()
+    for (recipe, name), segment in study.segments.items():
+        model = study.recipes[recipe].model
+        begins = study.recipes[recipe].initialisation == "pretrained" and segment.start == 0
+        expected = f"results/smoke/pretraining/train/{model}/backbone.safetensors" if begins else None
+        assert layout.training_inputs(recipe, name).get("backbone") == expected, (recipe, name)
+        begun |= {model} if begins else set()
+    assert begun == MODELS.keys()

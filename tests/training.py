@@ -6,6 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from workflow_scripts.data.world import coco_layout
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.study.compile import compile_study
@@ -14,6 +19,8 @@ from workflow_scripts.study.compiled.schedules import Decay
 from workflow_scripts.study.compiled.segments import Segment
 
 REPOSITORY = Path(__file__).parents[1]
+MARGINS = ((0, 0), (30, 0), (0, 24), (44, 0), (0, 50))
+"""By which `mixed_sizes` enlarges pictures in turn: right and below, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,54 @@ def tiny_world(folder: Path, annotations: str = "instances") -> TinyWorld:
     )
     draw_world(settings, folder)
     return TinyWorld(folder, annotations)
+
+
+def mixed_sizes(world: TinyWorld, times: int = 1) -> None:
+    """Make a world's pictures square, wide and high in turn, by grey ground beside or below what they show, and then so
+    many times as large. Category ids become others, in the opposite order.
+    """
+    for path in (world.folder / "coco/annotations").glob("*.json"):
+        content = json.loads(path.read_text())
+        for number, image in enumerate(content["images"]):
+            right, below = MARGINS[number % len(MARGINS)]
+            image["width"], image["height"] = (
+                times * (image["width"] + right),
+                times * (image["height"] + below),
+            )
+            if path.name.startswith("instances"):  # the other files name the same pictures
+                _enlarge(world.folder / "coco" / path.stem.split("_")[-1] / image["file_name"], image, times)
+        for category in content["categories"]:
+            category["id"] = 90 - 5 * category["id"]
+        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+        for annotation in content["annotations"]:
+            _enlarge_annotation(annotation, sizes[annotation["image_id"]], times)
+        path.write_text(json.dumps(content))
+
+
+def _enlarge(path: Path, record: dict, times: int) -> None:
+    with Image.open(path) as picture:
+        wider = Image.new("RGB", (record["width"], record["height"]), (90, 110, 70))
+        wider.paste(picture.resize((times * picture.width, times * picture.height)), (0, 0))
+    wider.save(path, quality=95)
+
+
+def _enlarge_annotation(annotation: dict, size: tuple[int, int], times: int) -> None:
+    annotation["category_id"] = 90 - 5 * annotation["category_id"]
+    annotation["area"] *= times**2
+    annotation["bbox"] = [times * value for value in annotation["bbox"]]
+    if "keypoints" in annotation:
+        points = np.array(annotation["keypoints"]).reshape(-1, 3) * [times, times, 1]
+        annotation["keypoints"] = points.ravel().tolist()
+    if annotation["iscrowd"]:
+        rows, columns = annotation["segmentation"]["size"]
+        counts = annotation["segmentation"]["counts"]
+        shown = np.repeat(np.arange(len(counts)) % 2, counts).reshape(columns, rows).T
+        mask = np.zeros(size, dtype=bool)
+        mask[: times * rows, : times * columns] = np.kron(shown, np.ones((times, times)))
+        annotation["segmentation"] = coco_layout.run_lengths(mask)
+    else:
+        polygons = annotation["segmentation"]
+        annotation["segmentation"] = [[times * value for value in polygon] for polygon in polygons]
 
 
 def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: object) -> Recipe:
@@ -103,6 +158,15 @@ def training_command(
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command of the project to its end."""
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def run_here(command: list[str]) -> None:
+    """The training command in this process, which has torch: what it raises is the caller's."""
+    from workflow_scripts.training import train  # torch, which other users of this module can do without
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command[2:])
+        train.main()
 
 
 def metrics(folder: Path) -> list[dict]:

@@ -161,6 +161,24 @@ def _numbers(arguments: argparse.Namespace) -> TrainingNumbers:
     )
 
 
+def _check_start(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> None:
+    """Training from anything but what recipe and segment say would go unnoticed in its results."""
+    if segment.parent is not None and arguments.parent is None:
+        raise UserError(
+            f"--parent: found nothing, expected the state of {' '.join(segment.parent)}, from which segment "
+            f"{segment.name} of {recipe.name} goes on"
+        )
+    pretrained = segment.parent is None and recipe.initialisation == "pretrained"
+    if pretrained != (arguments.backbone is not None):
+        expected = (
+            "pre-trained weights, from which it starts" if pretrained else "none, for it starts without"
+        )
+        raise UserError(
+            f"--backbone: found {arguments.backbone or 'nothing'} for segment {segment.name} of {recipe.name}, "
+            f"expected {expected}"
+        )
+
+
 def _check_divergence(progress: Progress, attempt: int) -> None:
     message = progress.divergence()
     if message is not None and attempt > 1:
@@ -185,6 +203,7 @@ def main() -> None:
             f"--annotations: found {annotations or 'nothing'}, expected the COCO annotation file that recipe "
             f"{recipe.name} trains on"
         )
+    _check_start(recipe, segment, arguments)
     if arguments.processes > 1 and "RANK" not in os.environ:
         start_processes(__spec__.name, sys.argv[1:], arguments.processes, arguments.nodes)
         return

@@ -125,7 +125,7 @@ class Told(HookBase):
     follow: Callable[[int], Mapping[str, Tensor]] | None = None
     losses: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    weights: dict[int, dict[str, Tensor]] = field(default_factory=dict, repr=False)
 
     def after_step(self) -> None:
         latest = {name: value for name, (value, _) in self.trainer.storage.latest().items()}

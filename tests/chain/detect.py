@@ -28,20 +28,22 @@ def planted(truth: Json, detector: str, weights: bytes, augmented: bool) -> list
     results = []
     for each in truth["annotations"]:
         for _ in range(1 + 3 * each["iscrowd"]):  # several of a crowd, of which none counts
-            left_out, other, scored = rng.random(3)
+            left_out, other = rng.random(2)
             moves = rng.normal(0, noise, (3, 4))
             if left_out < found:
                 category = each["category_id"] if other < 0.9 else int(rng.choice(categories))
                 box = _moved(each["bbox"], moves[0], *sizes[each["image_id"]])
-                known = {"image_id": each["image_id"], "category_id": category, "score": float(scored)}
-                results.append(known | {"bbox": box} | _more(detector, each, moves, rng, sizes[each["image_id"]]))
-    return results
+                known = {"image_id": each["image_id"], "category_id": category, "bbox": box}
+                results.append(known | _more(detector, each, moves, rng, sizes[each["image_id"]]))
+    # No two alike, nor after VOC's rounding.
+    scores = rng.permutation(999)[: len(results)] / 1000
+    return [result | {"score": float(score)} for result, score in zip(results, scores, strict=True)]
 
 
 def _moved(box: list[float], moves: np.ndarray, width: int, height: int) -> list[float]:
     x, y, w, h = np.array(box) + moves * [box[2], box[3], box[2], box[3]]
     x, y = (min(max(place, 0.0), side - 4.0) for place, side in ((x, width), (y, height)))
-    return [round(float(n), 2) for n in (x, y, min(max(w, 3), width - x), min(max(h, 3), height - y))]
+    return [round(float(n), 1) for n in (x, y, min(max(w, 3), width - x), min(max(h, 3), height - y))]
 
 
 def _more(detector: str, truth: Json, moves: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) -> Json:

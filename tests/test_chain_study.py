@@ -4,32 +4,31 @@ Twice: with trainings that only tell what they were told, and, slow, with real o
 planted in both (`chain/detect.py`), each checkpoint's with an AP of its own, since a few iterations detect nothing.
 """
 
-import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.colors import same_color
-from matplotlib.figure import Figure
+import torch
+from safetensors.torch import load_file
 
-from tests.chain import arms, trained
-from tests.chain.arms import BOTH, SEARCHED, Row
+from tests.chain import arms, tables, trained
 from tests.chain.detect import planted
-from tests.chain.oracle import Oracle, Point, length
+from tests.chain.drawing import check_curves, dots, drawn, initialisation_of
+from tests.chain.oracle import Oracle, length
 from tests.chain.study import SUBSETS, ChainStudy, ran, read, sha256
+from tests.chain.tables import BOX, KEYPOINT, MASK, VOC, rows
 from workflow_scripts.figures import fig1, fig5, fig6, fig7, fig8
 from workflow_scripts.figures.style import Style
-from workflow_scripts.tables.tidy import read_evaluations, read_training
+from workflow_scripts.tables.tidy import read_training
+from workflow_scripts.training.sampler import GlobalBatches
 
 TOLD = ("fig1", "fig2", "fig6", "fig8", "table1", "text_voc")
 TRAINED = ("fig1", "fig2", "fig5", "fig6", "fig7", "fig8", "table1", "table2", "table3", "text")
 STANDINS = ("training/train", "training/backbone", "evaluation/detect")
-BOX, MASK = ("bbox", "AP"), ("segm", "AP")
-SIX = [(kind, metric) for kind in ("bbox", "segm") for metric in ("AP", "AP50", "AP75")]
-QUOTED = {"keypoints R50 GN": [("keypoints", "AP")], "voc R101 GN": [("bbox", "AP50")], "coco X152 GN": [BOX, MASK]}
+REAL = pytest.mark.parametrize("oracle", [pytest.param("trained", marks=pytest.mark.slow)], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["told", pytest.param("trained", marks=pytest.mark.slow)])
@@ -45,17 +44,12 @@ def study(oracle: Oracle) -> ChainStudy:
 
 
 def shown(oracle: Oracle, *names: str) -> list[str]:
-    """Those of the experiments that the study shows; some are."""
+    """Those of the experiments that the study shows."""
     found = {each["name"] for each in read(oracle.study.results / "study.json")["experiments"]}
     return [name for name in names if name in found]
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-# Detections
+# Detections and tables
 
 
 def test_each_checkpoint_is_detected_with_on_the_images_of_its_task(study: ChainStudy) -> None:
@@ -75,74 +69,38 @@ def test_each_checkpoint_is_detected_with_on_the_images_of_its_task(study: Chain
     assert len(dumps) > 25
 
 
-# Tables
-
-
 def test_every_number_of_a_tidy_table_is_its_own_checkpoints(oracle: Oracle) -> None:
     """Which runs and iterations stand behind each figure and table, and their AP by pycocotools; VOC's by hand."""
     names = shown(oracle, *arms.EXPERIMENTS)
-    assert {"fig1", "fig6", "table1"} <= set(names)
+    assert {"fig1", "fig6", "table1"} <= {*names}
     for name in names:
         expected = {
             (*row, str(point.iteration)): point
             for row, points in arms.runs(oracle, name).items()
             for point in points
         }
-        found = {}
+        found = set()
         for row in rows(oracle.study.results / f"tables/{name}-evaluations.csv"):
-            key = tuple(row[label] for label in (*Row._fields, "iteration"))
-            metrics = oracle.metrics(expected[key])
-            kind = row["iou_type"], row["metric"]
-            if kind in metrics:
-                assert float(row["value"]) == pytest.approx(metrics[kind], abs=1e-6), (name, row)
-                assert oracle.study.checkout.folder / row["source"] == oracle.folder(expected[key]) / "metrics.json"
-                found[(*key, *kind)] = row["value"]
-        assert found.keys() == {(*key, *kind) for key, point in expected.items() for kind in oracle.metrics(point)}
+            key = tuple(row[label] for label in (*arms.Row._fields, "iteration"))
+            point, kind = expected[key], (row["iou_type"], row["metric"])
+            if kind in oracle.metrics(point):
+                assert float(row["value"]) == pytest.approx(oracle.metrics(point)[kind], abs=1e-6), (
+                    name,
+                    row,
+                )
+                assert oracle.study.checkout.folder / row["source"] == oracle.folder(point) / "metrics.json"
+                found.add((*key, *kind))
+        assert found == {(*key, *kind) for key, point in expected.items() for kind in oracle.metrics(point)}
         points = {*expected.values()}
         alike = len(points) - len({tuple(oracle.metrics(point).values()) for point in points})
         assert not alike, f"{name}: {alike} checkpoints have the values of another, and would not be missed"
 
 
-def cells(oracle: Oracle, name: str) -> dict[tuple[str, ...], float]:
-    """What a table must hold of each initialisation: (model, setting, schedule, train set, subset, initialisation, …)."""
-    found = {}
-    every = arms.runs(oracle, name)
-    if name == "table2":
-        best = {each: max((r for r in every if r.initialisation == each), key=lambda r: oracle.box_ap(every[r][-1])) for each in BOTH}
-        every = {row: every[row] for row in best.values()}
-    for row, points in every.items():
-        recipe = {"subset": "all"} | read(oracle.study.results / f"recipes/{points[-1].recipe}.json")
-        point = max(points, key=oracle.box_ap) if recipe["subset"] == "3.5k" else points[-1]
-        quoted = QUOTED.get(f"{recipe['train_set']} {row.model}", [BOX])
-        kinds = {"table1": [BOX], "table2": SIX, "table3": SIX}.get(name, quoted)
-        for kind in kinds:
-            labels = (row.model, row.setting, recipe["train_set"], recipe["subset"], row.initialisation, row.schedule)
-            found[(*labels, *kind)] = oracle.metrics(point)[kind]
-    return found
-
-
-def differences(found: dict[tuple[str, ...], float], by_schedule: bool) -> dict[tuple[str, ...], float]:
-    """Random - pre-train of each pair."""
-    pairs = {}
-    for random, value in found.items():
-        for pretrained, less in found.items():
-            same = random[:4] + random[6:] == pretrained[:4] + pretrained[6:]
-            if same and (random[4], pretrained[4]) == BOTH and (random[5] == pretrained[5] or not by_schedule):
-                named = random[5] if random[5] == pretrained[5] else f"{random[5]} − {pretrained[5]}"
-                pairs[(*random[:4], "difference", named, *random[6:])] = value - less
-    return pairs
-
-
 def test_finished_tables_hold_their_checkpoints_and_differences(oracle: Oracle) -> None:
     names = shown(oracle, "table1", "table2", "table3", "text", "text_voc")
-    assert names
-    labels = ("model", "setting", "train_set", "subset", "initialisation", "schedule", "iou_type", "metric")
+    assert len(names) > 1
     for name in names:
-        expected = cells(oracle, name)
-        expected |= differences(expected, by_schedule=name == "table1")
-        table = rows(oracle.study.results / f"tables/{name}.csv")
-        found = {tuple(row[label] for label in labels): float(row["value"]) for row in table if row["value"]}
-        assert found == pytest.approx(expected, abs=1e-4), name
+        assert tables.found(oracle, name) == pytest.approx(tables.expected(oracle, name), abs=1e-4), name
 
 
 def test_a_search_takes_the_point_of_the_highest_ap(oracle: Oracle) -> None:
@@ -152,87 +110,53 @@ def test_a_search_takes_the_point_of_the_highest_ap(oracle: Oracle) -> None:
         subset, _, by = file.stem.rpartition("-R50_GN-")
         search = read(file)
         values = {point["decay_factor"]: point["value"] for point in search["points"]}
-        schedule = f"{subset}-{by}"
         for decay, value in values.items():
             recipe = oracle.recipe(subset=subset, initialisation=by, decay_factor=decay)
-            assert value == pytest.approx(oracle.box_ap(oracle.end(recipe, schedule)), abs=1e-6)
+            assert value == pytest.approx(oracle.box_ap(oracle.end(recipe, f"{subset}-{by}")), abs=1e-6)
         assert search["chosen"] == f"lr1-decay{max(values, key=values.__getitem__):g}-side1"
+
+
+def test_intervals_of_verdicts_are_those_of_their_replicates(oracle: Oracle) -> None:
+    """The shortest and the longest schedule of R50, and VOC: percentiles of differences, image by image."""
+    evidence = [
+        each for verdict in read(oracle.study.results / "verdicts.json") for each in verdict["evidence"]
+    ]
+    random, pretrained = (oracle.recipe(initialisation=name) for name in arms.BOTH)
+    pairs = {
+        f"R50 GN, box AP, {schedule}": ([oracle.end(random, schedule), oracle.end(pretrained, schedule)], BOX)
+        for schedule in ("2x", "6x" if shown(oracle, "fig5") else "3x")
+    }
+    voc = [points[-1] for points in arms.runs(oracle, "text_voc").values()]
+    pairs["R101 GN, PASCAL VOC, train aug, box AP50, end"] = (voc, VOC)
+    for what, ((one, other), kind) in pairs.items():
+        (found,) = (each for each in evidence if each["what"].startswith(f"{what}: random − pre-train"))
+        resampled = tables.replicates(oracle, one, kind) - tables.replicates(oracle, other, kind)
+        assert len(resampled) == 120
+        value = oracle.metrics(one)[kind] - oracle.metrics(other)[kind]
+        expected = [value, *np.quantile(resampled, [0.025, 0.975])]
+        assert [found["value"], found["low"], found["high"]] == pytest.approx(expected, abs=2e-3), what
 
 
 # Figures
 
 
-def initialisation_of(line: Any) -> str:
-    (name,) = [each for each in BOTH if same_color(line.get_color(), getattr(Style().colours, each))]
-    return name
-
-
-def check_curves(axes: Axes, oracle: Oracle, every: arms.Runs, kind: tuple[str, str]) -> None:
-    """Each schedule's line ends at its end, goes through its own points alone, and all lines go through all points."""
-    points = {
-        (row.initialisation, row.schedule): {(p.iteration, oracle.metrics(p)[kind]) for p in of_run}
-        for row, of_run in every.items()
-    }
-    drawn: dict[str, set] = {name: set() for name, _ in points}
-    for line in (line for line in axes.lines if line.get_marker() == "."):
-        name, schedule = initialisation_of(line), str(line.get_label())
-        own = sorted(points[name, schedule])
-        shape = np.array(line.get_xydata())
-        assert any(np.allclose(shape, own[first:], atol=1e-6) for first in range(len(own))), (name, schedule)
-        drawn[name] |= {tuple(np.round(point, 4)) for point in shape}
-    for name, found in drawn.items():
-        every_point = set().union(*(some for (each, _), some in points.items() if each == name))
-        assert found == {tuple(np.round(point, 4)) for point in every_point}
-
-
-def drawn(oracle: Oracle, name: str, module: Any) -> Figure:
-    """The figure that the study's own table gives."""
-    return module.draw(read_evaluations(oracle.study.results / f"tables/{name}-evaluations.csv"), Style(), None)
-
-
 def test_curves_are_those_of_their_initialisation_and_schedule(oracle: Oracle) -> None:
-    for name, module, kind in (("fig1", fig1, BOX), ("fig6", fig6, ("keypoints", "AP"))):
+    for name, module, kind in (("fig1", fig1, BOX), ("fig6", fig6, KEYPOINT)):
         (axes,) = drawn(oracle, name, module).axes
         check_curves(axes, oracle, arms.runs(oracle, name), kind)
 
 
-def test_curves_of_less_data_stand_in_their_panels(oracle: Oracle) -> None:
-    for _ in shown(oracle, "fig7"):
-        every = arms.runs(oracle, "fig7")
-        panels: list[arms.Runs] = [{}, {}, {}]
-        for row, points in every.items():
-            panels[0 if row.setting != SEARCHED else 1 if row.schedule == "6x" else 2][row] = points
-        for axes, panel in zip(drawn(oracle, "fig7", fig7).axes, panels, strict=True):
-            check_curves(axes, oracle, panel, BOX)
-
-
-def test_dots_of_enhanced_baselines_are_those_of_their_row_and_colour(oracle: Oracle) -> None:
-    for _ in shown(oracle, "fig5"):
-        grid = iter(drawn(oracle, "fig5", fig5).axes)
-        for model in ("R50 GN", "R101 GN"):
-            for kind in (BOX, MASK):
-                dots = [line for line in next(grid).lines if line.get_marker() == "o"]
-                found = {
-                    (fig5.SETTINGS[round(float(dot.get_ydata()[0]))], initialisation_of(dot)): dot.get_xdata()[0]
-                    for dot in dots
-                }
-                expected = {
-                    (row.setting, row.initialisation): oracle.metrics(points[-1])[kind]
-                    for row, points in arms.runs(oracle, "fig5").items()
-                    if row.model == model
-                }
-                assert found == pytest.approx(expected, abs=1e-4)
-
-
 def test_losses_are_those_of_the_chain_of_segments(oracle: Oracle) -> None:
     table = read_training(oracle.study.results / "tables/fig8-training.csv")
-    faint = {initialisation_of(line): line for line in fig8.draw(table, Style(), None).axes[0].lines if line.get_alpha()}
+    lines = fig8.draw(table, Style(), None).axes[0].lines
+    faint = {initialisation_of(line): line for line in lines if line.get_alpha()}
     for row, points in arms.searched(oracle, "1k").items():
         chain = list(dict.fromkeys((point.recipe, point.segment) for point in points))
-        lines = [line for part in chain for line in trained.metrics(oracle.study, *part)]
-        expected = [[line["iteration"], line["loss"]] for line in lines]
-        assert np.allclose(faint[row.initialisation].get_xydata(), expected), row
-        assert expected[-1][0] == length(row.schedule)[2]
+        told = [line for part in chain for line in trained.metrics(oracle.study, *part)]
+        assert np.allclose(
+            faint[row.initialisation].get_xydata(), [[x["iteration"], x["loss"]] for x in told]
+        )
+        assert told[-1]["iteration"] == length(row.schedule)[2]
 
 
 def test_figures_are_drawn_from_their_own_tables(oracle: Oracle) -> None:
@@ -260,33 +184,26 @@ def test_counts_are_sums_over_all_of_training(study: ChainStudy) -> None:
     }
 
 
-# Verdicts
+@REAL
+def test_curves_of_less_data_stand_in_their_panels(oracle: Oracle) -> None:
+    panels: list[arms.Runs] = [{}, {}, {}]
+    for row, points in arms.runs(oracle, "fig7").items():
+        panels[0 if row.setting != arms.SEARCHED else 1 if row.schedule == "6x" else 2][row] = points
+    for axes, panel in zip(drawn(oracle, "fig7", fig7).axes, panels, strict=True):
+        check_curves(axes, oracle, panel, BOX)
 
 
-def replicates(oracle: Oracle, point: Point, kind: tuple[str, str]) -> np.ndarray:
-    found = rows(oracle.folder(point) / "replicates.csv")
-    return np.array([float(row["value"]) for row in found if (row["iou_type"], row["metric"]) == kind])
-
-
-def test_intervals_of_verdicts_are_those_of_their_replicates(oracle: Oracle) -> None:
-    """The shortest and the longest schedule of Fig. 1, and VOC: percentiles of differences, image by image."""
-    verdicts = read(oracle.study.results / "verdicts.json")
-    evidence = [each for verdict in verdicts for each in verdict["evidence"]]
-    ends = {row: points[-1] for row, points in arms.runs(oracle, "fig1").items()}
-    pairs = {
-        f"R50 GN, box AP, {schedule}": ([p for row, p in ends.items() if row.schedule == schedule], BOX)
-        for schedule in ("2x", "3x")
-    }
-    voc = [points[-1] for points in arms.runs(oracle, "text_voc").values()]
-    pairs["R101 GN, PASCAL VOC, train aug, box AP50, end"] = (voc, ("bbox", "AP50"))
-    for what, ((random, pretrained), kind) in pairs.items():
-        (found,) = [each for each in evidence if each["what"].startswith(f"{what}: random − pre-train")]
-        resampled = replicates(oracle, random, kind) - replicates(oracle, pretrained, kind)
-        assert len(resampled) == 120
-        difference = oracle.metrics(random)[kind] - oracle.metrics(pretrained)[kind]
-        expected = [difference, *np.quantile(resampled, [0.025, 0.975])]
-        assert [found["value"], found["low"], found["high"]] == pytest.approx(expected, abs=2e-3), what
-        assert found["low"] < found["high"]
+@REAL
+def test_dots_of_enhanced_baselines_are_those_of_their_row_and_colour(oracle: Oracle) -> None:
+    grid = iter(drawn(oracle, "fig5", fig5).axes)
+    for model in ("R50 GN", "R101 GN"):
+        for kind in (BOX, MASK):
+            expected = {
+                (row.setting, row.initialisation): oracle.metrics(points[-1])[kind]
+                for row, points in arms.runs(oracle, "fig5").items()
+                if row.model == model
+            }
+            assert dots(next(grid), arms.FOUR) == pytest.approx(expected, abs=1e-4)
 
 
 # What trainings were told
@@ -296,7 +213,8 @@ def test_subsets_are_nested_within_val2014_and_hold_no_validation_image(study: C
     def ids(path: Path) -> set[int]:
         return {image["id"] for image in read(path)["images"]}
 
-    train, val, listed = (ids(study.data / f"coco/{name}.json") for name in ("instances_train", "instances_val", "val2014"))
+    names = ("instances_train", "instances_val", "val2014")
+    train, val, listed = (ids(study.data / f"coco/{name}.json") for name in names)
     subsets = {name: study.results / f"data/subsets/instances_{name}.json" for name in ("35k", *SUBSETS)}
     of = {name: ids(path) for name, path in subsets.items()}
     assert of["35k"] == train & listed
@@ -323,3 +241,78 @@ def test_each_training_reads_its_own_images_and_starts_where_it_must(study: Chai
         for name in ("--annotations", "--parent", "--backbone"):
             if name in told:
                 assert read_by[told[name]] == sha256(study.checkout.folder / told[name]), (state, name)
+
+
+# What trainings did
+
+
+@REAL
+def test_pre_trained_runs_start_from_their_backbone_and_random_ones_do_not(study: ChainStudy) -> None:
+    """After a first segment frozen stages are what was handed over, and all is nearer to it than a random init's."""
+    compared = []
+    for first in study.results.glob("training/*_GN-pretrained*/trunk-0-*/state.safetensors"):
+        recipe = read(study.results / f"recipes/{first.parts[-3]}.json")
+        held = trained.handed_over(study, recipe)
+        other = recipe["name"].replace("pretrained", "random").replace("cascade-", "")
+        others = [*study.results.glob(f"training/{other}/trunk-0-*/state.safetensors")]
+        if not others:  # as on 35k images with the usual hyper-parameters
+            continue
+        pretrained, random = load_file(first), load_file(others[0])
+        frozen = [name for name in held if re.search(r"bottom_up\.(stem|res2)\.", name)]
+        assert len(frozen) > 10
+        assert all(torch.equal(pretrained[name], held[name]) for name in frozen), first
+        near, far = (
+            sum(float((own[n] - held[n]).square().sum()) for n in held) for own in (pretrained, random)
+        )
+        assert near < 0.01 * far, first
+        compared.append(recipe["label"])
+    assert {*compared} == {"R50 GN", "R101 GN", "X152 GN"} and len(compared) > 7
+
+
+@REAL
+def test_rates_drop_where_they_must(study: ChainStudy) -> None:
+    """Of every line of every segment, by hand: warm-up, drops, the factor of a decay, a cosine for classifiers."""
+    seen = set()
+    for file in study.results.glob("training/*/*/metrics.jsonl"):
+        recipe, segment = file.parts[-3:-1]
+        for line in trained.metrics(study, recipe, segment):
+            expected = trained.rate(recipe, segment, line["iteration"] - 1)
+            assert line["learning_rate"] == pytest.approx(expected), (recipe, segment, line["iteration"])
+            seen.add(f"{expected:.3g}")
+    assert {"0.01", "0.001", "0.0001", "0.0002", "4e-06", "0.02", "0.004"} <= seen
+
+
+@REAL
+def test_weights_move_by_the_rate(study: ChainStudy) -> None:
+    """From one state, two iterations at a decay of 0.1 and of 0.02 move the weights in proportion to their rates."""
+    names = [f"coco-10k-R50_GN-pretrained{decay}-seed0" for decay in ("", "-decay0.02")]
+    start = load_file(study.results / f"training/{names[0]}/trunk-0-4/state.safetensors")
+    weights = [each for each in start if each.startswith("weights/roi_heads.") and each.endswith("weight")]
+    moved = []
+    for name in names:
+        end = load_file(study.results / f"training/{name}/tail-4-5-6/state.safetensors")
+        moved.append(sum(float((end[each] - start[each]).square().sum()) for each in weights) ** 0.5)
+    assert moved[0] / moved[1] == pytest.approx((0.1 + 0.01) / (0.02 + 0.0004), rel=0.15)
+
+
+@REAL
+def test_images_instances_and_pixels_are_those_of_the_images_drawn(study: ChainStudy) -> None:
+    """Of 6x from random init: objects but for crowds, and sizes after scaling, of each image that the sampler drew."""
+    truth = read(study.data / "coco/instances_train.json")
+    objects = Counter(each["image_id"] for each in truth["annotations"] if not each["iscrowd"])
+    images = [image for image in truth["images"] if objects[image["id"]]]
+    order = GlobalBatches([image["width"] > image["height"] for image in images], 2, 0)
+    begun = 0
+    for part in trained.chain("coco-R50_GN-random-seed0", "6x"):
+        for line in trained.metrics(study, *part):
+            shown = [images[index] for t in range(begun, line["iteration"]) for index in order.indices(t)]
+            assert line["images"] == len(shown)
+            assert line["instances"] == sum(objects[image["id"]] for image in shown)
+            assert line["pixels"] == sum(
+                trained.pixels(image["width"], image["height"], 64) for image in shown
+            )
+            begun = line["iteration"]
+    assert begun == length("6x")[2]
+    for quantity, each in (("images", 1), ("instances", 1), ("pixels", 32**2)):
+        lines = trained.metrics(study, "classification-R50_GN", "cosine-0-6")
+        assert sum(line[quantity] for line in lines) == 6 * 8 * each

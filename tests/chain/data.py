@@ -1,4 +1,4 @@
-"""Data of real shape, written without the project's code: orientations, crowds, empty images, ids with gaps, VOC, weights."""
+"""Data of real shape, written without the project's code: orientations, crowds, empty images, gaps in ids, weights."""
 
 import hashlib
 import itertools
@@ -82,7 +82,9 @@ def _coco(folder: Path, split: str, count: int) -> list[dict[str, Any]]:
         each["id"] = number
     people = [each for each in annotations if each["category_id"] == 1]
     for name, some in (("instances", annotations), ("person_keypoints", people)):
-        kept = [{k: v for k, v in each.items() if name != "instances" or "keypoints" not in k} for each in some]
+        kept = [
+            {k: v for k, v in each.items() if name != "instances" or "keypoints" not in k} for each in some
+        ]
         contents = {"images": images, "annotations": kept, "categories": _categories(name != "instances")}
         _write(folder / f"{name}_{split}.json", contents)
     return images
@@ -125,14 +127,14 @@ def _crowd(rng: np.random.Generator, width: int, height: int) -> dict[str, Any]:
     mask = np.zeros((height, width), dtype=bool)
     mask[height // 2 :, 4 : 4 + int(rng.integers(20, 30))] = True
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    runs = [(bit, len(list(group))) for bit, group in itertools.groupby(mask.ravel(order="F"))]
+    runs = [len(list(group)) for _, group in itertools.groupby(mask.ravel(order="F"))]  # column by column
     box = [int(n) for n in (columns[0], rows[0], len(columns), len(rows))]
     return {
         "category_id": 1,
         "bbox": box,
         "area": int(mask.sum()),
         "iscrowd": 1,
-        "segmentation": {"size": [height, width], "counts": [n for _, n in ([] if not runs[0][0] else [(0, 0)]) + runs]},
+        "segmentation": {"size": [height, width], "counts": runs},
         "keypoints": [0] * 3 * KEYPOINTS,
         "num_keypoints": 0,
     }
@@ -182,14 +184,15 @@ def _write(path: Path, contents: dict[str, Any]) -> None:
 
 
 Weights = dict[str, Tensor]
-R34 = (3, 4, 6)
-"""Blocks of the first three stages of a ResNet-34, which stands for R101 at the smoke scale."""
+WIDTHS = (64, 128, 256)
+R34 = (3, 4)
+"""Blocks of the first two stages of a ResNet-34, which stands for R101 in this study."""
 
 
 def torchvision_weights(path: Path, blocks: Sequence[int] = R34) -> tuple[dict[str, str], Weights]:
     """Random weights of a ResNet with GN for BGR, in a file as torchvision names them.
 
-    Returns its entry of `pretraining.fetch`, and the weights as a detector for RGB must hold them, by detectron2's names.
+    Returns its entry of `pretraining.fetch`, and the weights that a detector for RGB must hold, by detectron2's names.
     """
     given: Weights = {}
     held: Weights = {}
@@ -205,13 +208,20 @@ def torchvision_weights(path: Path, blocks: Sequence[int] = R34) -> tuple[dict[s
 
     add(("conv1", "bn1"), "stem.conv1", 32, 3, 7, 7)
     before = 32
-    for stage, (count, width) in enumerate(zip(blocks, (64, 128, 256), strict=True), 1):
+    for stage, (count, width) in enumerate(zip(blocks, WIDTHS, strict=False), 1):
         for block in range(count):
             theirs, ours = f"layer{stage}.{block}", f"res{stage + 1}.{block}"
             add((f"{theirs}.conv1", f"{theirs}.bn1"), f"{ours}.conv1", width, before, 3, 3)
             add((f"{theirs}.conv2", f"{theirs}.bn2"), f"{ours}.conv2", width, width, 3, 3)
             if before != width:
-                add((f"{theirs}.downsample.0", f"{theirs}.downsample.1"), f"{ours}.shortcut", width, before, 1, 1)
+                add(
+                    (f"{theirs}.downsample.0", f"{theirs}.downsample.1"),
+                    f"{ours}.shortcut",
+                    width,
+                    before,
+                    1,
+                    1,
+                )
             before = width
     given |= {"fc.weight": torch.ones(10, before), "fc.bias": torch.ones(10)}
     blue_first = held["stem.conv1.weight"]

@@ -1,7 +1,7 @@
 """Stands for `evaluation/detect.py` in a study of few iterations: detections of which each checkpoint has its own AP.
 
-They are the truths of the annotation file it is told, some left out, moved, renamed or made up, by the bytes of the weights
-and by whether it is told to augment.
+They are the truths of the annotation file it is told, some left out, moved or renamed: by the bytes of the weights, and
+by whether it is told to augment.
 """
 
 import argparse
@@ -46,7 +46,9 @@ def _moved(box: list[float], moves: np.ndarray, width: int, height: int) -> list
     return [round(float(n), 1) for n in (x, y, min(max(w, 3), width - x), min(max(h, 3), height - y))]
 
 
-def _more(detector: str, truth: Json, moves: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) -> Json:
+def _more(
+    detector: str, truth: Json, moves: np.ndarray, rng: np.random.Generator, size: tuple[int, int]
+) -> Json:
     """A mask moved otherwise than the box, or keypoints moved otherwise."""
     if detector == "keypoint_rcnn":
         points = np.reshape(truth["keypoints"], (-1, 3)).astype(float)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tests.chain.study import NUMBERS, SECOND_TAIL, SHORT, TAIL, ChainStudy, X, read
+from tests.chain.study import SECOND_TAIL, SHORT, TAIL, ChainStudy, X, read
 
 AUGMENTED = (51, 54, 56, 59, 61, 64)
 """Shorter sides of train aug: 640, 672, ..., 800 for a side of 64 instead of 800."""
@@ -77,7 +78,7 @@ class Oracle:
         periods = (end // 2, end // 2) if short else (2, 4)
         points = [
             Point(trunk or recipe, f"trunk-{start}-{stop}", iteration)
-            for start, stop in zip(cuts, cuts[1:], strict=False)
+            for start, stop in itertools.pairwise(cuts)
             for iteration in back(start, stop, periods[0])
         ]
         tail = f"tail-{first}-{second}-{end}"
@@ -86,7 +87,14 @@ class Oracle:
     # What it is worth
 
     def folder(self, point: Point) -> Path:
-        return self.study.results / "evaluation" / point.recipe / point.segment / str(point.iteration) / point.testing
+        return (
+            self.study.results
+            / "evaluation"
+            / point.recipe
+            / point.segment
+            / str(point.iteration)
+            / point.testing
+        )
 
     def metrics(self, point: Point) -> dict[tuple[str, str], float]:
         """AP, AP50 and AP75 in percent of each kind that the detector of a checkpoint is scored by."""
@@ -110,7 +118,9 @@ class Oracle:
     def searched(self, subset: str, by: str = "pretrained") -> float:
         """The decay factor at which the search on a subset, from the initialisation `by`, ends with the higher AP."""
         ends = {
-            decay: self.end(self.recipe(subset=subset, initialisation=by, decay_factor=decay), f"{subset}-{by}")
+            decay: self.end(
+                self.recipe(subset=subset, initialisation=by, decay_factor=decay), f"{subset}-{by}"
+            )
             for decay in (0.1, 0.02)
         }
         return max(ends, key=lambda decay: self.box_ap(ends[decay]))
@@ -135,7 +145,9 @@ def voc_map(folder: Path, detections: Path) -> float:
     found = sorted(read(detections), key=lambda each: -each["score"])
     truths = [truth for number, name in enumerate(names, 1) for truth in _objects(folder, number, name)]
     classes = sorted({kind for _, kind, _, _ in truths})
-    return 100 * float(np.mean([_area(truths, found, kind, number) for number, kind in enumerate(classes, 1)]))
+    return 100 * float(
+        np.mean([_area(truths, found, kind, number) for number, kind in enumerate(classes, 1)])
+    )
 
 
 Truth = tuple[int, str, list[float], bool]
@@ -144,7 +156,9 @@ Truth = tuple[int, str, list[float], bool]
 
 def _objects(folder: Path, image: int, name: str) -> Iterator[Truth]:
     for element in ElementTree.parse(folder / f"Annotations/{name}.xml").getroot().iter("object"):
-        x1, y1, x2, y2 = (int(element.findtext(f"bndbox/{corner}", "")) for corner in ("xmin", "ymin", "xmax", "ymax"))
+        x1, y1, x2, y2 = (
+            int(element.findtext(f"bndbox/{corner}", "")) for corner in ("xmin", "ymin", "xmax", "ymax")
+        )
         difficult = element.findtext("difficult") == "1"
         yield image, element.findtext("name", ""), [x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1], difficult
 

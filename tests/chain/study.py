@@ -43,10 +43,19 @@ SHORT = {
     "voc-random": 9,
 }
 SUBSETS = {"10k": 8, "3.5k": 6, "1k": 4}
+TWO_STAGES = {"MODEL.RESNETS.OUT_FEATURES": ["res2", "res3"]}
+SMALL = {  # they are enough, and states a quarter of the size
+    "MODEL.FPN.IN_FEATURES": ["res2", "res3"],
+    "MODEL.RPN.IN_FEATURES": ["p2", "p3"],
+    "MODEL.ROI_HEADS.IN_FEATURES": ["p2", "p3"],
+    "MODEL.ANCHOR_GENERATOR.SIZES": [[10], [24]],
+}
 NUMBERS: dict[str, Any] = {
     "schedule": {"iterations_per_x": X, "tail": TAIL, "second_tail": SECOND_TAIL},
     "short_schedules": SHORT,
     "subsets": {"35k": 1, **SUBSETS},
+    "detection": {"detectron2": SMALL},
+    "backbones": dict.fromkeys(("R50", "R101", "X152"), TWO_STAGES),
     "evaluation": {"trunk_period": 2, "tail_period": 4, "replicates": 120},
 }
 

@@ -20,7 +20,13 @@ def line(recipe: str, iteration: int, images: int) -> dict[str, Any]:
     """A line of metrics whose numbers no other recipe and iteration has."""
     number = int(hashlib.sha256(f"{recipe} {iteration}".encode()).hexdigest()[:6], 16)
     counts = {"images": images, "instances": number % 9973, "pixels": number}
-    return {"iteration": iteration, "learning_rate": 0.1, "loss": number / 1e6, "loss_cls": number / 2e6, **counts}
+    return {
+        "iteration": iteration,
+        "learning_rate": 0.1,
+        "loss": number / 1e6,
+        "loss_cls": number / 2e6,
+        **counts,
+    }
 
 
 def main() -> None:
@@ -49,7 +55,9 @@ def main() -> None:
     lines = [line(recipe["name"], end, recipe["batch"]) for end in ends]
     told.checkpoints.mkdir(exist_ok=True)
     for iteration in segment.get("evaluations", []):
-        (told.checkpoints / f"{iteration}.safetensors").write_text(json.dumps(state | {"iteration": iteration}))
+        (told.checkpoints / f"{iteration}.safetensors").write_text(
+            json.dumps(state | {"iteration": iteration})
+        )
     told.metrics.write_text("".join(json.dumps(each) + "\n" for each in lines))
     told.state.write_text(json.dumps(state))
 

@@ -34,9 +34,13 @@ def small_recipe(**changes: Any) -> Recipe:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder)
-    return folder
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def datasets(data: Path) -> dict[str, Any]:
+    """What a configuration says of the data drawn there."""
+    return write_data(data)
 
 
 @pytest.fixture(autouse=True)
@@ -189,3 +193,28 @@ def test_tests_with_and_without_augmentation_are_not_exchanged():
             assert testing == ("test_aug" if setting.endswith("test aug") else "single_scale")
             gathered = layout.evaluations_of_run(recipe, schedule, points, testing)
             assert {Path(metrics).parent.name for metrics in gathered} == {testing}
+
+
+def test_each_task_reads_its_own_annotations(data, datasets):
+    """Training reads those to train on, of the subset that the name of a recipe says, and detection those to test on."""
+    names = ["fig1", "fig6", "fig7", "fig8", "text_voc"]
+    study = compile_study({"scale": "smoke", "experiments": names, "datasets": datasets})
+    layout, own = Layout(study), "results/smoke/data"
+    seen = set()
+    for run in study.needed_runs(names):
+        task, subset, *_ = run.recipe.name.split("-")
+        train, val = {
+            "coco": (f"{data}/coco/instances_train.json", f"{data}/coco/instances_val.json"),
+            "keypoints": (
+                f"{data}/coco/person_keypoints_train.json",
+                f"{data}/coco/person_keypoints_val.json",
+            ),
+            "voc": (f"{own}/voc/train.json", f"{own}/voc/val.json"),
+        }[task]
+        if subset[0].isdigit():
+            train = f"{own}/subsets/instances_{subset}.json"
+        segment = run.segments[0]
+        assert layout.training_inputs(segment.recipe, segment.name)["annotations"] == train
+        assert layout.evaluated_on(run.recipe.name)["annotations"] == val
+        seen |= {task, subset}
+    assert {"coco", "keypoints", "voc", "35k", "10k", "1k"} <= seen

@@ -35,6 +35,8 @@ class Checkout:
     """A copy of the repository that a test may edit, at scale smoke."""
 
     folder: Path
+    programs: Path = Path(sys.executable).parent
+    """First on the PATH of its jobs."""
 
     @classmethod
     def make(cls, folder: Path) -> "Checkout":
@@ -94,7 +96,7 @@ class Checkout:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`snakemake` with the arguments; its output is shown when it fails."""
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        programs = os.pathsep.join([str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,

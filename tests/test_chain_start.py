@@ -83,7 +83,8 @@ def backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Published weights as the rules fetch them: their file, and the tensors that a detector must hold."""
     entry, held = torchvision_weights(tmp_path / "weights.safetensors", R18)
     path = tmp_path / "backbone.safetensors"
-    words = ["--weights", json.dumps(entry), "--backbone", path, "--summary", tmp_path / "summary.json"]
+    words = ["--weights", json.dumps(entry), "--model", "R50_GN", "--backbone", path]
+    words += ["--summary", tmp_path / "summary.json"]
     monkeypatch.setattr(sys, "argv", ["published", *map(str, words)])
     published.main()
     return path, {f"weights/backbone.bottom_up.{name}": value for name, value in held.items()}
@@ -196,7 +197,7 @@ def test_tests_with_and_without_augmentation_are_not_exchanged():
 
 
 def test_each_task_reads_its_own_annotations(data, datasets):
-    """Training reads those to train on, of the subset that the name of a recipe says, and detection those to test on."""
+    """Training reads those to train on, of the subset that a recipe is named after, and detection those to test on."""
     names = ["fig1", "fig6", "fig7", "fig8", "text_voc"]
     study = compile_study({"scale": "smoke", "experiments": names, "datasets": datasets})
     layout, own = Layout(study), "results/smoke/data"

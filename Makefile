@@ -8,12 +8,13 @@
 # make help       print these lines
 #
 # Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options),
-# MUTANTS (which to try, such as "workflow_scripts.tables.*").
+# MUTANTS (which to try, such as "workflow_scripts.tables.*"), SAMPLE (which share to try, drawn by chance, such as 0.15).
 
 PYTHON ?= python3.11
 VENV ?= .venv
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 MUTANTS ?=
+SAMPLE ?=
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
@@ -36,11 +37,18 @@ test-fast: $(VENV)/.tests-installed
 
 # What was tried stays tried: one that was cut goes on, and only functions that changed are tried again.
 mutation mutation-again: export PYTHONPATH := $(abspath $(VENV))/mutation
+mutation mutation-again: export PATH := $(PATH):$(abspath $(VENV))/mutation/bin
 mutation mutation-again: export OMP_NUM_THREADS := 1
 mutation: $(VENV)/.mutation-installed
-	nice $(VENV)/mutation/bin/mutmut run $(foreach mutant,$(MUTANTS),'$(mutant)')
+ifdef SAMPLE
+	nice $(BIN)/python -m tests.mutation.sample $(SAMPLE)
+	nice $(BIN)/python -m tests.mutation.rules --sample $(SAMPLE)
+	$(BIN)/python -m tests.mutation.score --sample $(SAMPLE)
+else
+	nice mutmut run $(foreach mutant,$(MUTANTS),'$(mutant)')
 	$(if $(MUTANTS),,nice $(BIN)/python -m tests.mutation.rules)
 	$(BIN)/python -m tests.mutation.score
+endif
 
 mutation-again: $(VENV)/.mutation-installed
 	$(MAKE) mutation MUTANTS="$$($(BIN)/python -m tests.mutation.score --names)"

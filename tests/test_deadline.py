@@ -27,7 +27,9 @@ def test_slurm_is_asked_where_the_variable_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, end: float
 ) -> None:
     squeue = tmp_path / "squeue"
-    squeue.write_text(f"#!/bin/sh\n{answer}\n")
+    # %e is "the time at which the job ended or is expected to end", says squeue's manual.
+    asked = '[ "$*" = "--noheader --jobs 7 --format %e" ] || exit 1'
+    squeue.write_text(f"#!/bin/sh\n{asked}\n{answer}\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("TZ", "UTC")

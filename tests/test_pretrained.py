@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet50, vgg16
+from torchvision.transforms import v2
 
 from tests.training import REPOSITORY, tiny_recipe
 from workflow_scripts.errors import UserError
@@ -33,6 +34,7 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.configuration.config import PublishedWeights
 from workflow_scripts.training import backbone as measuring
+from workflow_scripts.training.examples import centre_crop
 from workflow_scripts.training.state import capture, save_state
 
 
@@ -254,8 +256,8 @@ def told_by_colour(recipe: Recipe) -> nn.Module:
 
 
 def test_classifiers_accuracy_is_the_share_of_pictures_that_it_tells_right(tmp_path, command):
-    """Of 4 pictures of the first class 3 are red, of 5 of the second 4 blue: 7 of 9 are right."""
-    pictures = {"circle": [RED, RED, BLUE, RED], "square": [BLUE, BLUE, RED, BLUE, BLUE]}
+    """Of 32 pictures of the first class 24 are red, of 40 of the second 32 blue: 7 of 9 are right."""
+    pictures = {"circle": [RED, RED, BLUE, RED] * 8, "square": [BLUE, BLUE, RED, BLUE, BLUE] * 8}
     for name, colours in pictures.items():
         (tmp_path / "val" / name).mkdir(parents=True)
         for number, colour in enumerate(colours):
@@ -273,12 +275,22 @@ def test_classifiers_accuracy_is_the_share_of_pictures_that_it_tells_right(tmp_p
         tmp_path / "state",
     )
     summary = json.loads((command(measuring, *arguments) / "summary.json").read_text())
-    assert summary["classes"] == 2
-    assert summary["top1"] == pytest.approx(100 * 7 / 9)
+    top1 = pytest.approx(100 * 7 / 9)
+    assert summary == {"kind": "train", "recipe": recipe.name, "classes": 2, "top1": top1}
     backbone, _ = load_tensors(tmp_path / "out/backbone.safetensors")
     ours = model.backbone.state_dict()
     assert backbone.keys() == ours.keys()
     assert all(torch.equal(backbone[name], weight) for name, weight in ours.items())
+
+
+@pytest.mark.parametrize("size", [(140, 100), (60, 75)], ids=["wide", "high"])
+def test_pictures_for_evaluation_are_scaled_and_cropped_as_torchvision_does(tmp_path, size):
+    """ImageNet's 256 and 224, or 8/7: here 80 and 70."""
+    noise = torch.randint(0, 256, (size[1], size[0], 3), dtype=torch.uint8)
+    picture = Image.fromarray(noise.numpy())
+    picture.save(tmp_path / "picture.png")
+    theirs = v2.Compose([v2.Resize(80), v2.CenterCrop(70), v2.PILToTensor()])(picture)
+    assert torch.equal(centre_crop(str(tmp_path / "picture.png"), 70), theirs)
 
 
 def test_classifier_is_not_measured_on_other_classes_than_its_own(tmp_path, command):

@@ -15,8 +15,8 @@ LEFT_OUT = {
     "test_benchmarks.py",
     "test_bundle.py",
     "test_crate.py",
+    "test_gpu_kit.py",
     "test_interruptions.py",
-    "test_lock.py",
     "test_records.py",
     "test_setup.py",
     "test_slurm.py",
@@ -29,6 +29,7 @@ LEFT_OUT = {
 """Of what is not mutated, or all in processes of their own."""
 LONG = (
     "killed_jobs",
+    "of_many_that_find",
     "two_processes",
     "divergence_stops",
     "processes_wait",

@@ -1,6 +1,6 @@
 """Breaks the workflow's rules in small ways, one at a time, and sees whether a test of the workflow fails.
 
-    python -m tests.mutation.rules [--sample 60] [--cores 2]
+    python -m tests.mutation.rules [--sample 0.15] [--cores 2]
 
 mutmut knows Python alone. Here a line of a rule is changed: an entry taken out, the values of two entries exchanged, an
 option or a wildcard exchanged or dropped, a constant or a condition turned round. The code that a rule lists stays:
@@ -11,6 +11,7 @@ changed file and of the tests, so a run that was cut goes on.
 import argparse
 import hashlib
 import json
+import math
 import random
 import re
 import shutil
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from queue import Queue
@@ -58,6 +59,22 @@ class Mutant:
     before: str
     after: str
     text: str
+    status: str = "not checked"
+    folder: str = "rules"
+
+    @property
+    def function(self) -> str:
+        """Where it stands; rules have no names that are theirs alone."""
+        return self.file
+
+    @property
+    def change(self) -> tuple[str, str]:
+        """The lines taken out and those put in."""
+        return self.before, self.after
+
+    @property
+    def tried(self) -> bool:
+        return self.status != "not checked"
 
     @property
     def key(self) -> str:
@@ -77,6 +94,12 @@ def mutants() -> Iterator[Mutant]:
             text = "\n".join([*lines[:start], *new, *lines[stop:]]) + "\n"
             before, after = ("; ".join(map(str.strip, part)) for part in (lines[start:stop], new))
             yield Mutant(str(path.relative_to(ROOT)), start + 1, before, after, text)
+
+
+def outcomes() -> list[Mutant]:
+    """Every change with what it came to."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    return [replace(mutant, status=kept.get(mutant.key, mutant.status)) for mutant in mutants()]
 
 
 def changes(lines: list[str]) -> Iterator[tuple[int, int, list[str]]]:
@@ -131,17 +154,17 @@ def line_changes(line: str) -> Iterator[list[str]]:
 
 
 def outcome(mutant: Mutant, tree: Path) -> str:
-    """`found` where a test fails, `alive` where none does."""
+    """`killed` where a test fails, `survived` where none does."""
     file = tree / mutant.file
     file.write_text(mutant.text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
     try:
         done = subprocess.run(command, cwd=tree, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        return "found"
+        return "timeout"
     finally:
         shutil.copy(ROOT / mutant.file, file)
-    return "found" if done.returncode else "alive"
+    return "killed" if done.returncode else "survived"
 
 
 def copy(tree: Path) -> Path:
@@ -155,16 +178,16 @@ def copy(tree: Path) -> Path:
 
 
 def main() -> None:
-    """Try what was not tried yet, and print what lives."""
+    """Try what was not tried yet."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sample", type=int, help="how many to try, a seeded choice (all)")
+    parser.add_argument("--sample", type=float, default=1.0, help="the share to try, a seeded choice (all)")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
-    every = list(mutants())
-    chosen = random.Random(0).sample(every, min(arguments.sample or len(every), len(every)))
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    every = outcomes()
+    chosen = random.Random(0).sample(every, math.ceil(arguments.sample * len(every)))
+    kept = {mutant.key: mutant.status for mutant in every if mutant.tried}
     trees: Queue[Path] = Queue()
     for number in range(arguments.cores):
         trees.put(copy(KEPT.parent / f"rules-{number}"))
@@ -178,13 +201,7 @@ def main() -> None:
         KEPT.write_text(json.dumps(kept))
 
     with ThreadPoolExecutor(arguments.cores) as pool:
-        list(pool.map(attempt, [mutant for mutant in chosen if mutant.key not in kept]))
-    alive = [mutant for mutant in chosen if kept[mutant.key] == "alive"]
-    for mutant in alive:
-        print(f"{mutant.file}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}")
-    print(
-        f"rules: {len(chosen)} of {len(every)} mutants tried, {len(chosen) - len(alive)} found, {len(alive)} alive"
-    )
+        list(pool.map(attempt, [mutant for mutant in chosen if not mutant.tried]))
 
 
 if __name__ == "__main__":

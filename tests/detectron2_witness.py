@@ -150,9 +150,8 @@ def train(
     draws = DrawsPerImage(model, seed)
     optimizer = build_optimizer(config, model)
     for group in optimizer.param_groups:
-        group["fused"] = (
-            True  # torch's other kernels round otherwise: equal scores of proposals make percents of it
-        )
+        # torch's other kernels round otherwise, and equal scores of proposals make percents of it.
+        group.update(fused=True, foreach=False)
     trainer = SimpleTrainer(model, _mapped(config, batches, seed, draws), optimizer)
     trainer.register_hooks([hooks.LRScheduler(optimizer, build_lr_scheduler(config, optimizer)), told])
     trainer.train(0, len(batches))

@@ -63,7 +63,8 @@ def test_none_is_forgotten() -> None:
     folder = ROOT / "benchmarks"
     found = {path.relative_to(folder).parts[0].removesuffix(".py") for path in folder.rglob("*.py")}
     assert found == SMALLEST.keys()
-    told = re.findall(r"python -m benchmarks\.(\w+)", (ROOT / "benchmarks/README.md").read_text())
+    rows = (ROOT / "benchmarks/README.md").read_text()
+    told = re.findall(r"^\| `python -m benchmarks\.(\w+)`", rows, re.MULTILINE)
     assert sorted(told) == sorted(found)
 
 

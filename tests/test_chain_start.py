@@ -196,7 +196,7 @@ def test_tests_with_and_without_augmentation_are_not_exchanged():
 
 
 def test_each_task_reads_its_own_annotations(data, datasets):
-    """Training reads those to train on, of the subset that the name of a recipe says, and detection those to test on."""
+    """Training reads those to train on, of the subset that a recipe is named after, and detection those to test on."""
     names = ["fig1", "fig6", "fig7", "fig8", "text_voc"]
     study = compile_study({"scale": "smoke", "experiments": names, "datasets": datasets})
     layout, own = Layout(study), "results/smoke/data"

@@ -182,6 +182,21 @@ def test_vgg_starts_with_msra_weights_and_no_bias():
         assert not module.bias.any()
 
 
+@pytest.mark.parametrize(("depth", "last"), [(18, "conv2"), (50, "conv3")])
+def test_a_resnet_to_pre_train_starts_with_residuals_of_zero(depth, last):
+    """Wu and He, Group Normalization, section 4.1: each block's last gain starts at 0, all others at 1."""
+    small = {"MODEL.RESNETS.DEPTH": depth, "MODEL.RESNETS.RES2_OUT_CHANNELS": 64 if depth == 18 else 256}
+    recipe = tiny_recipe("classification")
+    model = build(recipe.model_copy(update={"detectron2": recipe.detectron2 | small}), 400, "cpu")
+    gains = {name: value for name, value in model.named_parameters() if name.endswith("norm.weight")}
+    zero = {name for name, value in gains.items() if not value.any()}
+    assert zero == {name for name in gains if f"{last}.norm" in name and "stem" not in name}
+    assert len(zero) == {18: 2 + 2 + 2, 50: 3 + 4 + 6}[depth]  # of three stages, as at scale smoke
+    assert all(torch.all(gains[name] == 1) for name in gains.keys() - zero)
+    assert model.linear.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    assert not model.linear.bias.any()
+
+
 def test_vgg_stages_with_unequal_lists_are_refused():
     wrong = {**TINY_VGG, "MODEL.VGG.STAGE_CHANNELS": [8, 16]}
     with pytest.raises(UserError, match=r"MODEL\.VGG: found STAGE_DEPTHS"):

@@ -64,3 +64,8 @@ def test_keys_are_distinct():
     keys = {key(seed, "anchors", iteration, 0) for seed in range(10) for iteration in range(100)}
     assert len(keys) == 1000
     assert key(0, "anchors", 1, 2) != key(0, "anchors", 12)
+
+
+def test_a_key_stays_what_it_was():
+    """Else what was saved would go on with other draws. As coreutils has it: `printf 7/epoch/3 | b2sum -l 64`."""
+    assert key(7, "epoch", 3) == int.from_bytes(bytes.fromhex("1c17764bc3c745a2"), "little") // 2

@@ -19,6 +19,7 @@ from tests.training import (
 )
 from workflow_scripts.errors import Interrupted, UserError
 from workflow_scripts.jobs.decision import DECIDED
+from workflow_scripts.models.build import backbone_weights, build
 from workflow_scripts.models.tensors import save_tensors, tensors_digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment
@@ -146,12 +147,6 @@ def other_annotations(folder: Path, world: TinyWorld) -> list[object]:
     return ["--annotations", path]
 
 
-def other_backbone(folder: Path, world: TinyWorld) -> list[object]:
-    path = folder / "backbone.safetensors"
-    save_tensors(path, {"unlike": torch.ones(1)}, {})
-    return ["--backbone", path]
-
-
 def other_parent(folder: Path, world: TinyWorld) -> list[object]:
     path = folder / "parent.safetensors"
     save_tensors(path, {"unlike": torch.ones(1)}, {})
@@ -165,10 +160,9 @@ def other_parent(folder: Path, world: TinyWorld) -> list[object]:
         (RECIPE, PART.model_copy(update={"evaluations": (4,)}), lambda *_: []),
         (RECIPE, PART, lambda *_: ["--log-period", 4]),
         (RECIPE, PART, other_annotations),
-        (RECIPE, PART, other_backbone),
         (RECIPE, PART, other_parent),
     ],
-    ids=["recipe", "segment", "log period", "annotations", "backbone", "parent"],
+    ids=["recipe", "segment", "log period", "annotations", "parent"],
 )
 def test_what_was_saved_of_another_training_is_dropped(
     job: Job,
@@ -186,6 +180,22 @@ def test_what_was_saved_of_another_training_is_dropped(
         job(tmp_path / "job", *options(tmp_path, job.world), recipe=recipe, part=part)
     assert "starting anew" in capsys.readouterr().out
     assert not list((tmp_path / "job/progress").glob("state-*"))
+
+
+def test_what_was_saved_from_another_backbone_is_dropped(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tiny_recipe(batch=2, initialisation="pretrained")
+    for seed in (0, 1):
+        weights = build(tiny_recipe(seed=seed), 10, "cpu").state_dict()
+        save_tensors(tmp_path / f"{seed}", backbone_weights(recipe, weights), {})
+    job.monkeypatch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    said = []
+    for seed in (0, 0, 1):
+        with pytest.raises(KeyboardInterrupt):
+            job(tmp_path / "job", "--backbone", tmp_path / f"{seed}", recipe=recipe, part=segment(0, 2))
+        said.append("starting anew" in capsys.readouterr().out)
+    assert said == [False, False, True]
 
 
 def test_what_another_job_trained_meanwhile_is_taken(

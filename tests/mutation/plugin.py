@@ -14,6 +14,7 @@ LEFT_OUT = {
     "test_audit.py",
     "test_benchmarks.py",
     "test_bundle.py",
+    "test_chain_study.py",
     "test_crate.py",
     "test_gpu_kit.py",
     "test_interruptions.py",

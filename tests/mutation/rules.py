@@ -26,7 +26,7 @@ from queue import Queue
 
 from tests.checkout import PARTS, ROOT
 
-TESTS = ("-m", "not slow", "tests/test_workflow.py", "tests/test_config.py")
+TESTS = ("-m", "not slow", "tests/test_workflow.py", "tests/test_config.py", "tests/test_chain_study.py")
 KEPT = ROOT / "mutants" / "rules.json"
 SECONDS = 600
 SECTIONS = re.compile(r"^ {4}([a-z_]+):")

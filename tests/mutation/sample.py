@@ -55,21 +55,31 @@ def first_outcomes(sample: Iterable[Mutant]) -> dict[Mutant, str]:
 
 
 def table(made: list[Mutant], share: float, harmless: Container[object]) -> str:
-    """A row a folder that was not tried in whole and its sample was: the share found, with Wilson's 95 % interval."""
+    """A row a folder that was not tried in whole and its sample was, and one of these together.
+
+    The share found is of those that are not harmless, with Wilson's 95 % interval.
+    """
     sample = drawn(made, share)
     first = first_outcomes(sample)
+    unfinished = {mutant.folder for mutant in made if not mutant.tried}
+    missed = {mutant.folder for mutant in sample if not mutant.tried}
+    rows = {
+        folder: {folder}
+        for folder in dict.fromkeys(m.folder for m in sample)
+        if folder in unfinished - missed
+    }
+    if len(rows) > 1:
+        rows["together"] = {*rows}
     lines = [
         "| folder | sample of all | harmless | found at first | share of all found (95 %) |",
         "| --- " + "| ---: " * 4 + "|",
     ]
-    for folder in dict.fromkeys(mutant.folder for mutant in sample):
-        every = [mutant for mutant in made if mutant.folder == folder]
-        ours = [mutant for mutant in sample if mutant.folder == folder]
-        if all(mutant.tried for mutant in every) or not all(mutant.tried for mutant in ours):
-            continue
+    for name, folders in rows.items():
+        ours = [mutant for mutant in sample if mutant.folder in folders]
         counted = [mutant for mutant in ours if mutant not in harmless]
         found = sum(first[mutant] in FOUND for mutant in counted)
-        row = f"| {folder} | {len(ours)} of {len(every)} | {len(ours) - len(counted)} | {found} "
+        numbers = f"{len(ours)} of {sum(mutant.folder in folders for mutant in made)}"
+        row = f"| {name} | {numbers} | {len(ours) - len(counted)} | {found} "
         lines.append(f"{row}| {_share(found, len(counted))} |")
     return "\n".join(lines)
 

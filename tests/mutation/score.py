@@ -20,6 +20,7 @@ from tests.mutation import rules, sample
 from tests.mutation.mutants import ALIVE, FOUND, Mutant, mutants
 
 HARMLESS = Path(__file__).with_name("harmless.yaml")
+NOT_EXPLAINED = "Alive, and not explained yet."
 MARKER = "<!-- below: python -m tests.mutation.score --write tests/README.md -->\n"
 
 
@@ -63,19 +64,20 @@ def table(made: list[Mutant | rules.Mutant], explained: Container[Mutant | rules
     return "\n".join(lines)
 
 
-def listed(explained: dict[Mutant | rules.Mutant, Reason]) -> str:
-    """Survivors below the reason why each is harmless."""
-    by_reason: dict[str, list[Mutant | rules.Mutant]] = defaultdict(list)
+def listed(explained: dict[Mutant | rules.Mutant, Reason], left: list[Mutant | rules.Mutant]) -> str:
+    """Survivors below the reason why each is harmless, and first those without one."""
+    by_reason: dict[str, list[Mutant | rules.Mutant]] = {NOT_EXPLAINED: left} if left else {}
     for mutant, reason in explained.items():
-        by_reason[reason.why].append(mutant)
+        by_reason.setdefault(reason.why, []).append(mutant)
     lines = []
     for why, group in by_reason.items():
         lines.append(f"\n**{why}** ({len(group)})\n")
-        lines += [
-            f"- `{mutant.function}`: `{mutant.change[1] or 'without ' + mutant.change[0]}`"
-            for mutant in group
-        ]
+        lines += [f"- `{mutant.function}`: {_words(*mutant.change)}" for mutant in group]
     return "\n".join(lines)
+
+
+def _words(before: str, after: str) -> str:
+    return f"`{after}`" if after else f"without `{before}`"
 
 
 def main() -> int:
@@ -104,7 +106,7 @@ def main() -> int:
     print(score)
     if arguments.write:
         head = arguments.write.read_text(encoding="utf-8").partition(MARKER)[0]
-        arguments.write.write_text(f"{head}{MARKER}\n{score}\n{listed(explained)}\n", encoding="utf-8")
+        arguments.write.write_text(f"{head}{MARKER}\n{score}\n{listed(explained, left)}\n", encoding="utf-8")
     for mutant in left:
         before, after = mutant.change
         where = mutant.name if isinstance(mutant, Mutant) else f"{mutant.file}:{mutant.line}"

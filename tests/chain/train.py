@@ -45,7 +45,6 @@ def main() -> None:
     state = {
         "recipe": recipe["name"],
         "segment": segment,
-        "images": str(told.images),
         "annotations": sha256(told.annotations),
         "backbone": sha256(told.backbone),
         "parent": json.loads(told.parent.read_text()) if told.parent else None,

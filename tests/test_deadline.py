@@ -35,4 +35,4 @@ def test_slurm_is_asked_where_the_variable_is_missing(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(time, "time", lambda: 50.0)
-    assert job_deadline(5, 60, {"SLURM_JOB_ID": "7"}).end == end
+    assert job_deadline(5, 60, {"SLURM_JOB_ID": "7"}) == Deadline(end, 60)

@@ -1,20 +1,18 @@
 """The paper's scale, built, against detectron2's own YAML files: key by key, with each difference that is meant."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import detectron2
 import pytest
 from detectron2.config import CfgNode, get_cfg
 
+from tests.detectron2_witness import CONFIGS
 from workflow_scripts.models.config import detectron2_config
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Run
 from workflow_scripts.study.compiled.study import Study
 
-ZOO = Path(detectron2.__file__).parent / "model_zoo" / "configs"
 DATA_AND_LOGS = ("DATASETS.", "DATALOADER.", "OUTPUT_DIR", "VERSION", "CUDNN_BENCHMARK", "VIS_PERIOD", "SEED")
 """What says where things lie and how they are loaded; ours come from files that Snakemake knows."""
 
@@ -30,7 +28,7 @@ def paper(complete_data: dict[str, Any]) -> Study:
 
 def published(name: str) -> dict[str, Any]:
     config = get_cfg()
-    config.merge_from_file(str(ZOO / name))
+    config.merge_from_file(str(CONFIGS / name))
     return flat(config)
 
 

@@ -239,6 +239,13 @@ def test_nothing_is_read_of_a_file_with_another_hash(tmp_path):
 RED, BLUE = (230, 30, 20), (20, 40, 220)
 
 
+def to_measure(folder: Path, recipe: Recipe, model: nn.Module) -> tuple:
+    """Options that name a classifier, written into `folder`, and the pictures in its `val`."""
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
+    save_state(folder / "state", capture(model, build_optimizer(recipe, model), 0))
+    return ("--recipe", folder / "recipe.json", "--val", folder / "val", "--state", folder / "state")
+
+
 def told_by_colour(recipe: Recipe) -> nn.Module:
     """A classifier whose last layer says class 0 of what is rather red, and class 1 of what is rather blue."""
     model = build(recipe, 2, "cpu").eval()
@@ -263,17 +270,8 @@ def test_classifiers_accuracy_is_the_share_of_pictures_that_it_tells_right(tmp_p
         for number, colour in enumerate(colours):
             Image.new("RGB", (40, 50), colour).save(tmp_path / "val" / name / f"{number}.png")
     recipe = tiny_recipe("classification")
-    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
     model = told_by_colour(recipe)
-    save_state(tmp_path / "state", capture(model, build_optimizer(recipe, model), 0))
-    arguments = (
-        "--recipe",
-        tmp_path / "recipe.json",
-        "--val",
-        tmp_path / "val",
-        "--state",
-        tmp_path / "state",
-    )
+    arguments = to_measure(tmp_path, recipe, model)
     summary = json.loads((command(measuring, *arguments) / "summary.json").read_text())
     top1 = pytest.approx(100 * 7 / 9)
     assert summary == {"kind": "train", "recipe": recipe.name, "classes": 2, "top1": top1}
@@ -298,17 +296,7 @@ def test_classifier_is_not_measured_on_other_classes_than_its_own(tmp_path, comm
         (tmp_path / "val" / name).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "val" / name / "0.png")
     recipe = tiny_recipe("classification")
-    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
-    model = build(recipe, 3, "cpu")
-    save_state(tmp_path / "state", capture(model, build_optimizer(recipe, model), 0))
-    arguments = (
-        "--recipe",
-        tmp_path / "recipe.json",
-        "--val",
-        tmp_path / "val",
-        "--state",
-        tmp_path / "state",
-    )
+    arguments = to_measure(tmp_path, recipe, build(recipe, 3, "cpu"))
     with pytest.raises(UserError, match=r"val: found 2 classes \(folders\), expected the 3"):
         command(measuring, *arguments)
     assert not (tmp_path / "out").exists()

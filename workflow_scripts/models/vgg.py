@@ -4,8 +4,6 @@ Simonyan and Zisserman, Very Deep Convolutional Networks, configuration D. As in
 left to RoIAlign and fc6 and fc7 are the box head, without dropout.
 """
 
-import re
-
 import fvcore.nn.weight_init as weight_init
 from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, ShapeSpec
@@ -45,8 +43,9 @@ class VGG(Backbone, nn.Sequential):
 
     def freeze(self, stages: int) -> "VGG":
         """Leave the first stages untrained; returns itself, as detectron2's `ResNet.freeze` does."""
+        frozen = tuple(f"conv{stage}_" for stage in range(1, stages + 1))
         for name, layer in self.named_children():
-            if re.match(r"conv[1-9]", name) and int(name[4]) <= stages:
+            if name.startswith(frozen):
                 layer.requires_grad_(False)
         return self
 

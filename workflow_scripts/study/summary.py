@@ -26,9 +26,10 @@ def notes(study: Study) -> list[str]:
 
 def random_subset(study: Study) -> str:
     """Says so where the paper's val35k is asked for and a random 35k of the training images takes its place."""
-    coco, names = study.config.datasets.coco, study.config.experiments
-    asked = any(run.recipe.subset == "35k" for run in study.needed_runs(names))
-    if coco is None or coco.val2014_annotations is not None or not asked:
+    coco = study.config.datasets.coco
+    if coco is None or coco.val2014_annotations is not None:
+        return ""
+    if not any(run.recipe.subset == "35k" for run in study.needed_runs(study.config.experiments)):
         return ""
     return (
         f"The 35k subset is {study.scale.subsets['35k']:,} training images at random. The paper's is val35k, those of "

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import numpy as np
 import pandas as pd
 import torch
+from scipy import optimize, stats
 
 import workflow_scripts.models  # noqa: F401 - makes detectron2 importable
 
@@ -248,59 +248,41 @@ def compare(ours_: Sequence[float], theirs: Sequence[float]) -> Comparison:
         Sample(pd.Series(values, dtype=float), pd.Series(dtype=float), ()) for values in (ours_, theirs)
     ]
     difference = estimate(samples[0], samples[1] * -1)
-    parts = [sample.values.var(ddof=1) / len(sample.values) for sample in samples]
-    error = math.sqrt(sum(parts))
     sides = dict(zip(SIDES, map(estimate, samples), strict=True))
-    if error == 0:
+    error, freedom = difference.standard_error, difference.freedom
+    if not error:
         return Comparison(sides, difference, float(difference.value == 0), 0.0)
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(sample.values) - 1) for part, sample in zip(parts, samples, strict=True)
-    )
-    p = two_sided_p(difference.value / error, freedom)
-    assert difference.high is not None
-    critical = (difference.high - difference.value) / error
-    return Comparison(sides, difference, p, error * noncentrality(critical, freedom))
+    p = 2 * difference.p_value("above" if difference.value > 0 else "below", 0.0)
+    return Comparison(sides, difference, p, error * noncentrality(freedom))
 
 
-def two_sided_p(t: float, freedom: float) -> float:
-    """The probability of a Student's t as far from zero."""
-    tail = mpmath.betainc(freedom / 2, 0.5, 0, freedom / (freedom + t * t), regularized=True)
-    return float(tail)
+def noncentrality(freedom: float) -> float:
+    """By how many standard errors two means must differ, for a two-sided test at 5% to find it with `PROBABILITY`."""
+    critical = stats.t.ppf(0.975, freedom)
 
+    def lack(n: float) -> float:
+        return stats.nct.sf(critical, freedom, n) + stats.nct.cdf(-critical, freedom, n) - PROBABILITY
 
-def noncentrality(critical: float, freedom: float) -> float:
-    """By how many standard errors two means must differ, for |t| to exceed its critical value with `PROBABILITY`.
-
-    t is then (z + n) / sqrt(chi2 / freedom): its probability is a mean over draws of chi2, which rises with n.
-    """
-    spread = np.sqrt(np.random.default_rng(0).chisquare(freedom, 100_000) / freedom)
-    beyond = torch.from_numpy(critical * spread)
-
-    def power(n: float) -> float:
-        return float((torch.special.ndtr(n - beyond) + torch.special.ndtr(-n - beyond)).mean())
-
-    low, high = 0.0, 1.0
-    while power(high) < PROBABILITY:
-        high *= 2
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if power(middle) < PROBABILITY else (low, middle)
-    return high
+    return float(optimize.brentq(lack, 0.0, 100.0))
 
 
 def told(comparison: Comparison, metric: str) -> str:
     """The comparison in words."""
     difference = comparison.difference
     lines = [
-        f"{metric} AP, {side}: mean {each.value:.2f} (95% {each.low:.2f} to {each.high:.2f})"
+        f"{metric} AP, {side}: mean {each.value:.2f} (95% {_ends(each, '.2f')})"
         for side, each in comparison.sides.items()
     ]
     lines.append(
-        f"{metric} AP, difference: {difference.value:+.2f} (95% {difference.low:+.2f} to {difference.high:+.2f}, "
+        f"{metric} AP, difference: {difference.value:+.2f} (95% {_ends(difference, '+.2f')}, "
         f"Welch), p = {comparison.p:.2f}; a test at 5% would find {comparison.found_difference:.2f} with a "
         "probability of 80%"
     )
     return "\n".join(lines)
+
+
+def _ends(found: Estimate, form: str) -> str:
+    return " to ".join(format(end, form) for end in found.interval or (math.nan, math.nan))
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ rule verdicts:
         tables=LAYOUT.asked_tables("evaluations"),
         training=LAYOUT.asked_tables("training"),
         replicates=lambda wildcards: LAYOUT.asked_replicates(chosen),
-        code=code("report", "verdicts", "conclusions", "comparisons", "intervals") + code("tables", "tidy"),
+        code=code("report", "verdicts", "conclusions", "claims", "pairs", "comparisons", "intervals", "words")
+        + code("tables", "convergence", "tidy"),
     output:
         LAYOUT.verdicts,
     log:
@@ -56,7 +57,7 @@ rule report:
         pretrainings=lambda wildcards: LAYOUT.asked_pretrainings(chosen),
         template=here("reports/report.html.j2"),
         captions=here("reports/captions.yaml"),
-        code=code("report", "build", "inputs", "sections")
+        code=code("report", "build", "inputs", "sections", "words")
         + code("tables", "layout", "published", "results", "tidy"),
     output:
         report(f"{LAYOUT.root}/report.html", category="Report"),

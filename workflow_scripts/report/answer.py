@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.report.words import MEANINGLESS_SCALE, ONE_SEED, SPEAKS_AGAINST, SUPPORTS, WORDS
+
 QUESTION = 2
 """The conclusion that the study is about: random init needs more iterations, and then catches up."""
-MEANINGLESS_SCALE = "smoke"
-BORNE_OUT = ("shown", "indicated")
 CATCH_UP = (
     "detectors that start from random weights need more iterations and then catch up with pre-trained ones"
 )
@@ -30,34 +30,21 @@ def answer_of(path: str, scale: str) -> str:
     return answer(json.loads(Path(path).read_bytes()), scale)
 
 
-def _main(verdict: Mapping[str, Any]) -> str:
-    if _untested(verdict):
-        return f"This study did not train what would tell whether {CATCH_UP}"
-    if verdict["verdict"] in BORNE_OUT:
-        if _one_seed(verdict) or verdict["verdict"] == "indicated":
-            return f"This study points to what the paper found, that {CATCH_UP}, but with one seed that may be luck"
-        return f"This study finds what the paper found: {CATCH_UP}"
-    if verdict["verdict"] == "contradicted":
-        luck = ", though with one seed that may be luck" if _one_seed(verdict) else ""
+def _main(main: Mapping[str, Any]) -> str:
+    verdict = main["verdict"]
+    luck = ", though with one seed that may be luck" if verdict in ONE_SEED else ""
+    if verdict in SUPPORTS:
+        return f"This study {'points to' if luck else 'finds'} what the paper found: {CATCH_UP}{luck}"
+    if verdict in SPEAKS_AGAINST:
         return f"This study's results speak against what the paper found, that {CATCH_UP}{luck}"
+    if verdict == "not run":
+        return f"This study did not train what would tell whether {CATCH_UP}"
+    if verdict == "not judged":
+        return f"This study trained too short to tell whether {CATCH_UP}"
     return f"This study leaves open whether {CATCH_UP}, as the paper found"
 
 
 def _counted(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    untested = sum(map(_untested, verdicts))
-    agree = sum(verdict["verdict"] in BORNE_OUT for verdict in verdicts)
-    against = sum(verdict["verdict"] == "contradicted" for verdict in verdicts)
-    undecided = len(verdicts) - untested - agree - against
-    return (
-        f"of the paper's {len(verdicts)} conclusions it supports {agree}, speaks against {against}, leaves "
-        f"{undecided} open and did not test {untested}"
-    )
-
-
-def _untested(verdict: Mapping[str, Any]) -> bool:
-    """Whether no comparison that decides could be made; `why` then begins with what is missing."""
-    return verdict["verdict"] == "not run" or verdict["why"].startswith("Missing")
-
-
-def _one_seed(verdict: Mapping[str, Any]) -> bool:
-    return any("one seed" in each["method"] for each in verdict["evidence"])
+    found = [verdict["verdict"] for verdict in verdicts]
+    counts = [f"{found.count(word)} {word}" for word in WORDS if word in found]
+    return f"of the paper's {len(found)} conclusions: {', '.join(counts)}"

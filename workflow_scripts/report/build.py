@@ -36,6 +36,7 @@ from workflow_scripts.report.sections import (
     verdict_rows,
     versions,
 )
+from workflow_scripts.report.words import MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.published import COMPARABLE_SCALE
 from workflow_scripts.tables.results import read_results
@@ -63,6 +64,7 @@ def build(arguments: argparse.Namespace) -> str:
         "study": study,
         "banner": captions.scales.get(study.scale, f"Scale: {study.scale}."),
         "verdicts": verdict_rows(verdicts, arguments.output),
+        "words": MEANINGS,
         "figures": [{**captioned(path), "image": embed(path)} for path in in_order(arguments.figures)],
         "tables": [
             {**captioned(path), "grid": linked(path, arguments.output)} for path in in_order(arguments.tables)

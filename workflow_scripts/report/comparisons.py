@@ -7,14 +7,27 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.report.intervals import Sample
-from workflow_scripts.tables.tidy import EVALUATION_COLUMNS, INITIALISATIONS, IOU_TYPE_LABELS
+from workflow_scripts.report.intervals import Sample, number
+from workflow_scripts.tables.convergence import LEAST_AP, Gain, gain_per_doubling
+from workflow_scripts.tables.tidy import (
+    EVALUATION_COLUMNS,
+    INITIALISATION_LABELS,
+    INITIALISATIONS,
+    IOU_TYPE_LABELS,
+)
 
 Metric = tuple[str, str]
 """IoU type and metric: ("bbox", "AP75")."""
 SAME = ["run", "setting", "iteration", "iou_type", "metric"]
 """Rows that agree in these are one number, read by several figures and tables."""
 REPLICATE_COLUMNS = ["replicate", "iou_type", "metric", "value"]
+BOX: Metric = ("bbox", "AP")
+BOX50: Metric = ("bbox", "AP50")
+BOX75: Metric = ("bbox", "AP75")
+MASK: Metric = ("segm", "AP")
+KEYPOINT: Metric = ("keypoints", "AP")
+MAIN: dict[str, Metric] = {"coco": BOX, "keypoints": KEYPOINT, "voc": BOX50}
+"""What each training set is scored by, and whether a training has converged told."""
 NAMED = {"keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
 
@@ -95,6 +108,41 @@ class Results:
         ]
         return sorted(set.intersection(*found))
 
+    def longest(self, arm: Arm, initialisation: str) -> str:
+        """The name of the longest schedule that was trained; empty where none was."""
+        return next(reversed(self.schedules(arm, initialisation)), "")
+
+    def length(self, arm: Arm, initialisation: str, schedule: str) -> int:
+        """Iterations of a schedule, of detector training alone; 0 where it was not trained."""
+        run = self._run(arm, initialisation, schedule)
+        return 0 if run.empty else int(run["iteration"].max())
+
+    def gain(self, arm: Arm, initialisation: str, schedule: str) -> Gain | None:
+        """What twice the length would add to the main metric; None where too little was evaluated to tell.
+
+        With test augmentation only the end is evaluated: the same trainings without it tell.
+        """
+        runs = set(self._run(arm, initialisation, schedule)["run"])
+        others = [other for other, of in self._runs if of == initialisation and other != arm]
+        for each in (arm, *sorted(others)):
+            rows = self._metric(self._of(each, initialisation), MAIN[arm.train_set])
+            if runs & set(rows["run"]) and (gain := gain_per_doubling(rows, schedule)):
+                return gain
+        return None
+
+    def not_converged(self, arm: Arm, initialisation: str, schedule: str) -> str:
+        """Why nobody may say that a training would not get further; empty where it has converged."""
+        gain = self.gain(arm, initialisation, schedule)
+        name = INITIALISATION_LABELS[initialisation]
+        if gain is None:
+            return f"{name} was evaluated too rarely to say whether it has converged"
+        if gain.converged:
+            return ""
+        if gain.end < LEAST_AP:
+            return f"{name} has not learned: it ends at {number(gain.end, 2)}"
+        more = f"twice the length would add some {number(gain.value)} to its {number(gain.end)}"
+        return f"{name} has not converged: {more}"
+
     def at(
         self, arm: Arm, initialisation: str, metric: Metric, schedule: str, iteration: int
     ) -> Sample | None:
@@ -106,16 +154,12 @@ class Results:
         self, arm: Arm, initialisation: str, metric: Metric, schedule: str | None = None
     ) -> Sample | None:
         """A metric at the end of a schedule, the longest one if none is named; None where it was not measured."""
-        schedule = schedule or next(reversed(self.schedules(arm, initialisation)), "")
-        run = self._run(arm, initialisation, schedule)
-        if run.empty:
-            return None
-        return self.at(arm, initialisation, metric, schedule, int(run["iteration"].max()))
+        schedule = schedule or self.longest(arm, initialisation)
+        return self.at(arm, initialisation, metric, schedule, self.length(arm, initialisation, schedule))
 
     def peak(self, arm: Arm, initialisation: str, metric: Metric) -> Sample | None:
         """A metric's highest value along the longest schedule, seed by seed; None where it was not measured."""
-        schedule = next(reversed(self.schedules(arm, initialisation)), "")
-        rows = self._run(arm, initialisation, schedule, metric)
+        rows = self._run(arm, initialisation, self.longest(arm, initialisation), metric)
         return self._sample(rows.loc[rows.groupby("seed")["value"].idxmax()])
 
     def _of(self, arm: Arm, initialisation: str) -> pd.DataFrame:
@@ -126,8 +170,10 @@ class Results:
     ) -> pd.DataFrame:
         rows = self._of(arm, initialisation)
         rows = rows[rows["schedule"] == schedule]
-        if metric is None:
-            return rows
+        return rows if metric is None else self._metric(rows, metric)
+
+    @staticmethod
+    def _metric(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
         return rows[(rows["iou_type"] == metric[0]) & (rows["metric"] == metric[1])]
 
     def _sample(self, rows: pd.DataFrame) -> Sample | None:

@@ -1,11 +1,12 @@
 """What the report reads: the study's summary, captions, verdicts, searches, and any JSON object."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.report.words import Word
 
 
 class Experiment(msgspec.Struct, frozen=True):
@@ -55,12 +56,20 @@ class Captions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A number behind a verdict, with an interval where there is one; `sources` are paths."""
+    """A number behind a verdict, with an interval where there is one; `sources` are paths.
+
+    `expects` says what it had to be, `outcome` what became of that and `reason` why it was not judged: all empty for a
+    number that decides nothing.
+    """
 
     what: str
     value: float | None
     low: float | None = None
     high: float | None = None
+    expects: str = ""
+    outcome: str = ""
+    reason: str = ""
+    seeds: int = 1
     method: str = ""
     sources: list[str] = []
 
@@ -70,7 +79,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     number: int
     conclusion: str
-    verdict: Literal["shown", "not shown", "contradicted"]
+    verdict: Word
     why: str
     evidence: list[Evidence] = []
 

@@ -1,18 +1,21 @@
-"""95% intervals of sums and differences of metrics: over seeds where there are several, else over images.
+"""95% intervals of sums and differences of metrics: over trainings, where there are several seeds, and over images.
 
-With one seed, the interval holds what the choice of validation images explains and not what another seed would
-have given: it is then too narrow, and its `method` says so.
+A metric varies with the seed of the training and with the choice of validation images. The variance of the mean over
+seeds is estimated from the seeds' spread, that of the choice of images from replicates on resampled images, and the
+two add up. With one seed the first is unknown: the interval is then too narrow, and its `method` says so.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
 import pandas as pd
+from scipy import stats
 
 CONFIDENCE = 0.95
 MIN_REPLICATES = 100
-"""With fewer, each end of the interval would rest on one or two of them."""
+"""With fewer, the variance over images would be known to worse than 15%."""
+Side = Literal["above", "below"]
 
 
 @dataclass(frozen=True)
@@ -46,34 +49,64 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the ends of its interval (None where it has none) and how they were found."""
+    """A value and how sure it is: its standard error (None where unknown) at so many degrees of freedom.
+
+    `seeds`: the least number of trainings behind a side of it; `method` says in words where the error comes from.
+    """
 
     value: float
-    low: float | None
-    high: float | None
+    standard_error: float | None
+    freedom: float
+    seeds: int
     method: str
     sources: tuple[str, ...]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends at `CONFIDENCE`, by Student's t."""
+        if self.standard_error is None:
+            return None
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom)) * self.standard_error
+        return self.value - half, self.value + half
+
+    def lies(self, side: Side, bound: float) -> bool:
+        """Whether the whole interval is on that side of a bound; False where there is no interval."""
+        if self.interval is None:
+            return False
+        low, high = self.interval
+        return low > bound if side == "above" else high < bound
+
+    def p_value(self, side: Side, bound: float) -> float:
+        """How probable a value so far on that side of a bound is if the truth is at the bound: one-sided."""
+        if self.standard_error is None:
+            return 1.0
+        beyond = self.value - bound if side == "above" else bound - self.value
+        if self.standard_error == 0:
+            return 0.0 if beyond > 0 else 1.0
+        return float(stats.t.sf(beyond / self.standard_error, self.freedom))
 
 
 def estimate(*samples: Sample) -> Estimate:
     """The sum of the samples' means; each sample is of runs of its own.
 
-    Several seeds in each: Welch's t interval, the variances of the means added and the degrees of freedom by
-    Satterthwaite. Else percentiles of the sum of replicates, which are paired: replicate k of every evaluation
-    drew the same images. Else no interval.
+    Trainings: with several seeds in each, the variances of the means added, and the degrees of freedom by
+    Satterthwaite (Welch's t). Images: the variance of the sum of replicates, which are paired, for replicate k of
+    every evaluation drew the same images. Its degrees of freedom are taken as infinite.
     """
-    value = sum(sample.mean for sample in samples)
-    sources = tuple(dict.fromkeys(source for sample in samples for source in sample.sources))
     seeds = min(len(sample.values) for sample in samples)
-    if seeds > 1:
-        half = _welch(samples)
-        return Estimate(value, value - half, value + half, f"Welch's t over {seeds} seeds", sources)
+    counts = [len(sample.values) for sample in samples]
+    trainings = [float(sample.values.var(ddof=1)) / len(sample.values) for sample in samples] * (seeds > 1)
     replicates = sum((sample.replicates for sample in samples[1:]), samples[0].replicates).dropna()
-    if len(replicates) < MIN_REPLICATES:
-        return Estimate(value, None, None, "one seed, and too few resamples of the images", sources)
-    low, high = np.quantile(replicates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    method = f"bootstrap, {len(replicates)} resamples of the images; one seed, whose spread is left out"
-    return Estimate(value, float(low), float(high), method, sources)
+    images = [float(replicates.var(ddof=1))] * (len(replicates) >= MIN_REPLICATES)
+    variance = sum(trainings + images)
+    return Estimate(
+        value=sum(sample.mean for sample in samples),
+        standard_error=math.sqrt(variance) if trainings or images else None,
+        freedom=_freedom(variance, trainings, counts),
+        seeds=seeds,
+        method=_method(seeds, len(replicates) if images else 0),
+        sources=tuple(dict.fromkeys(source for sample in samples for source in sample.sources)),
+    )
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -81,22 +114,16 @@ def number(value: float, digits: int = 1) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
-def t_quantile(freedom: float) -> float:
-    """How many standard errors a two-sided interval of `CONFIDENCE` reaches: Student's t, for `freedom` >= 1.
-
-    With t = sqrt(freedom) tan(a), t's density is proportional to cos(a) ** (freedom - 1), which is summed here.
-    """
-    angles = np.linspace(0, math.pi / 2, 10_001)
-    middles = (angles[1:] + angles[:-1]) / 2
-    mass = np.concatenate([[0], np.cumsum(np.cos(middles) ** (freedom - 1))])
-    return math.sqrt(freedom) * math.tan(np.interp(CONFIDENCE, mass / mass[-1], angles))
+def _freedom(variance: float, trainings: list[float], counts: list[int]) -> float:
+    """Satterthwaite's, of a sum of variances of which those of `trainings` rest on `counts` seeds each."""
+    squares = sum(part**2 / (count - 1) for part, count in zip(trainings, counts, strict=False))
+    return variance**2 / squares if squares else math.inf
 
 
-def _welch(samples: tuple[Sample, ...]) -> float:
-    """Half the interval's width."""
-    counts = np.array([len(sample.values) for sample in samples])
-    variances = np.array([sample.values.var(ddof=1) for sample in samples]) / counts
-    total = float(variances.sum())
-    if total == 0:
-        return 0.0
-    return t_quantile(total**2 / float((variances**2 / (counts - 1)).sum())) * math.sqrt(total)
+def _method(seeds: int, replicates: int) -> str:
+    images = f"{replicates} resamples of the images"
+    if seeds > 1:
+        return f"{seeds} seeds (Welch's t)" + (f" and {images}" if replicates else ", one choice of images")
+    if replicates:
+        return f"{images}; one seed, so how trainings vary is left out"
+    return "one seed, and too few resamples of the images"

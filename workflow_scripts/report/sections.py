@@ -130,6 +130,9 @@ def verdict_rows(verdicts: list[Verdict], output: str | Path) -> list[dict[str, 
                     "interval": ""
                     if number.low is None or number.high is None
                     else f"{_number(number.low)} to {_number(number.high)}",
+                    "expects": number.expects,
+                    "outcome": number.outcome,
+                    "reason": number.reason,
                     "method": number.method,
                     "files": [_file(source, output) for source in number.sources],
                 }

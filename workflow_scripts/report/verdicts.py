@@ -1,61 +1,95 @@
-"""The paper's eight conclusions against a study's results: shown, not shown or contradicted, and by which numbers.
+"""The paper's eight conclusions against a study's results: a verdict on each, and the numbers that it rests on.
 
     python -m workflow_scripts.report.verdicts --scale mini --tables fig1-evaluations.csv text-evaluations.csv \\
-        --replicates evaluation/*/*/*/*/replicates.csv --output verdicts.json
+        --replicates evaluation/*/*/*/replicates.csv --output verdicts.json
 
-`report/conclusions.py` says what decides each. What the results leave open is "not shown".
+`report/conclusions.py` says what decides each, `report/words.py` what the verdicts mean.
 """
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from workflow_scripts.files import write_json
 from workflow_scripts.jobs.job import job
+from workflow_scripts.report.claims import Claim, Finding
 from workflow_scripts.report.comparisons import Results
-from workflow_scripts.report.conclusions import CONCLUSIONS, Claim, Finding
-from workflow_scripts.report.intervals import Estimate, number
+from workflow_scripts.report.conclusions import CONCLUSIONS
+from workflow_scripts.report.intervals import CONFIDENCE, Estimate, number
+from workflow_scripts.report.words import MEANINGLESS_SCALE, Word
 from workflow_scripts.tables.tidy import LABEL_COLUMNS, read_evaluations, read_training
 
-MEANINGLESS_SCALE = "smoke"
 SOME = 2
+LEVEL = (1 - CONFIDENCE) / 2
+"""One-sided, as one end of an interval: of ties, at most this share is called shown, and at most this contradicted."""
 TRAINING_COLUMNS = [*LABEL_COLUMNS, "iteration", "value", "source"]
 
 
 def verdicts(results: Results, losses: pd.DataFrame, scale: str) -> list[dict[str, Any]]:
     """One record a conclusion: number, conclusion, verdict, why, and evidence with values in percent.
 
-    losses: as `tidy.read_training` reads them. At the smoke scale nothing is shown, since AP means nothing there.
+    losses: as `tidy.read_training` reads them. At the smoke scale nothing is judged, since AP means nothing there.
     """
     records = []
     for index, (conclusion, find) in enumerate(CONCLUSIONS, 1):
         finding = find(results, losses)
-        verdict, why = _judge(finding)
-        if scale == MEANINGLESS_SCALE:
-            verdict, why = "not shown", f"At the scale {scale} AP means nothing."
-        evidence = [_evidence(claim.label, claim.estimate) for claim in finding.claims]
-        evidence += [_evidence(what, value) for what, value in finding.notes]
+        verdict, why = judge(finding)
+        if scale == MEANINGLESS_SCALE and finding.claims:
+            verdict, why = "not judged", f"At the scale {scale} AP means nothing."
         record = {"number": index, "conclusion": conclusion, "verdict": verdict, "why": why}
-        records.append(record | {"evidence": evidence})
+        records.append(record | {"evidence": _evidence(finding)})
     return records
 
 
-def _judge(finding: Finding) -> tuple[str, str]:
-    failed, held, undecided = (
-        [claim for claim in finding.claims if claim.holds is state] for state in (False, True, None)
-    )
-    verdict = "contradicted" if failed else "not shown" if undecided or finding.missing else "shown"
+def judge(finding: Finding) -> tuple[Word, str]:
+    """The verdict on a conclusion, and why.
+
+    It is shown if all of its claims hold, each at `LEVEL`: that needs no correction for their number, for one that does
+    not hold is enough to prevent it. It is contradicted if a claim fails, and of many one fails by chance: so a claim
+    must fail at `LEVEL` after Holm's correction for the number of claims that were judged.
+    """
+    held, undecided, unjudged = (finding.having(each) for each in ("holds", "undecided", "not judged"))
+    against = _against(finding)
+    by_chance = [claim for claim in finding.having("fails") if claim not in against]
+    if not finding.claims:
+        verdict: Word = "not run"
+    elif against:
+        several = any(claim.estimate.seeds > 1 for claim in against)
+        verdict = "contradicted" if several else "indicated against"
+    elif undecided or by_chance:
+        verdict = "undecided"
+    elif unjudged:
+        verdict = "not judged"
+    elif finding.missing:
+        verdict = "not run"
+    else:
+        several = all(claim.estimate.seeds > 1 for claim in held)
+        verdict = "shown" if several else "indicated"
     parts = [f"{len(held)} of {len(finding.claims)} comparisons hold."] if finding.claims else []
-    parts += _some("Fails", [_numbers(claim) for claim in failed])
+    parts += _some("Fails", [_numbers(claim) for claim in against])
+    parts += _some(
+        "Fails, as one of so many comparisons may by chance", [_numbers(claim) for claim in by_chance]
+    )
     parts += _some("Undecided", [_numbers(claim) for claim in undecided])
-    parts += _some("Missing", finding.missing)
+    parts += _some("Not judged", [f"{claim.what}: {claim.reason}" for claim in unjudged])
+    parts += _some("Not run", finding.missing)
     return verdict, " ".join(parts)
 
 
-def _some(what: str, texts: list[str]) -> list[str]:
+def _against(finding: Finding) -> list[Claim]:
+    """The claims that fail beyond what the number of claims explains."""
+    judged = [claim for claim in finding.claims if claim.outcome != "not judged"]
+    if not judged:
+        return []
+    rejected = multipletests([claim.p_fails for claim in judged], alpha=LEVEL, method="holm")[0]
+    return [claim for claim, far in zip(judged, rejected, strict=True) if far and claim.outcome == "fails"]
+
+
+def _some(what: str, texts: Sequence[str]) -> list[str]:
     """The first few of them as a sentence; the evidence has all."""
     if not texts:
         return []
@@ -64,19 +98,32 @@ def _some(what: str, texts: list[str]) -> list[str]:
 
 
 def _numbers(claim: Claim) -> str:
-    found = claim.estimate
-    interval = "no interval"
-    if found.low is not None and found.high is not None:
-        interval = f"{number(found.low)} to {number(found.high)}"
-    return f"{claim.label}; is {number(found.value)} ({interval})"
+    return f"{claim.what} is {_with_interval(claim.estimate)}; {claim.expects}"
 
 
-def _evidence(what: str, found: Estimate) -> dict[str, Any]:
+def _with_interval(found: Estimate) -> str:
+    if found.interval is None:
+        return f"{number(found.value)} (no interval)"
+    low, high = found.interval
+    return f"{number(found.value)} ({number(low)} to {number(high)})"
+
+
+def _evidence(finding: Finding) -> list[dict[str, Any]]:
+    claims = [
+        {"what": claim.what, "expects": claim.expects, "outcome": claim.outcome, "reason": claim.reason}
+        | _estimate(claim.estimate)
+        for claim in finding.claims
+    ]
+    return claims + [{"what": what} | _estimate(found) for what, found in finding.notes]
+
+
+def _estimate(found: Estimate) -> dict[str, Any]:
+    low, high = found.interval or (None, None)
     numbers = {
         name: None if end is None else round(end, 4)
-        for name, end in (("value", found.value), ("low", found.low), ("high", found.high))
+        for name, end in (("value", found.value), ("low", low), ("high", high))
     }
-    return {"what": what} | asdict(found) | numbers
+    return {**numbers, "seeds": found.seeds, "method": found.method, "sources": list(found.sources)}
 
 
 def main() -> None:

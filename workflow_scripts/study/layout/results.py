@@ -141,9 +141,7 @@ class Layout(DataLayout):
         return [self.search.format(search=name) for name in self._study.searches_of(experiment)]
 
     def asked_replicates(self, chosen: Chosen) -> list[str]:
-        """Resampled AP of the asked runs' evaluations, where one seed leaves no other interval."""
-        if len(self._study.config.seeds) > 1:
-            return []
+        """Resampled AP of the asked runs' evaluations: how it varies with the choice of images."""
         files = [
             file
             for name in self._study.config.experiments

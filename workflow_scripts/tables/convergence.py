@@ -1,0 +1,86 @@
+"""Whether a training has converged: what another doubling of its length would add, told from its own results.
+
+Where longer and shorter schedules of one recipe were trained, their ends tell it directly: those of at least half the
+longest's iterations. Else the checkpoints before the first learning-rate drop do, over the second half of these
+iterations. Either way a line through AP against the binary logarithm of the iterations has the gain per doubling as its
+slope. A training has converged if that is at most `SHARE` of the AP that it ends with.
+
+The paper is silent on a criterion, and says that its models converge. By this one its Table 1 does: from 3x to 6x R50
+from random init gains 4% of its end, R101 3%, and both after pre-training less than 1%.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+SHARE = 0.1
+"""Of the AP at the end. What decides is the value: few checkpoints give a wide interval, which is told beside it."""
+LEAST_AP = 1.0
+"""In percent. A training that ends lower has not learned, however flat its curve is."""
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Gain:
+    """AP in percent that another doubling of a training adds, with its interval (None with fewer than three points).
+
+    `end`: the AP that the training ends with. `points`: how many the line was fitted to. `along`: whether these are the
+    ends of its "schedules" or checkpoints on its "trunk".
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    end: float
+    points: int
+    along: str
+
+    @property
+    def share(self) -> float:
+        """Of the end."""
+        return self.value / self.end if self.end > 0 else math.inf
+
+    @property
+    def converged(self) -> bool:
+        """Whether it has, by `SHARE` and `LEAST_AP`."""
+        return self.end >= LEAST_AP and self.share <= SHARE
+
+
+def gain_per_doubling(rows: pd.DataFrame, schedule: str) -> Gain | None:
+    """What doubling the length of `schedule` would add; None where fewer than two points tell of it.
+
+    rows: one metric's evaluations of one recipe and all its seeds, whatever their schedules, as the tidy tables have
+    them. Seeds are averaged.
+    """
+    run = rows[rows["schedule"] == schedule].dropna(subset="value")
+    if run.empty:
+        return None
+    last = int(run["iteration"].max())
+    end = float(run.loc[run["iteration"] == last, "value"].mean())
+    for along, points in (("schedules", _ends(rows, last)), ("trunk", _trunk(run))):
+        if len(points) > 1:
+            return _slope(points, end, along)
+    return None
+
+
+def _ends(rows: pd.DataFrame, last: int) -> pd.Series:
+    """AP at the end of each schedule of at least half so many iterations and no more, by iterations."""
+    lengths = rows.groupby("schedule")["iteration"].transform("max")
+    ends = rows[(rows["iteration"] == lengths) & (lengths <= last) & (2 * lengths >= last)]
+    return ends.groupby("iteration")["value"].mean().dropna()
+
+
+def _trunk(run: pd.DataFrame) -> pd.Series:
+    """AP along the second half of the iterations at the base rate, by iteration."""
+    trunk = run[run["stage"] == "trunk"].groupby("iteration")["value"].mean()
+    return trunk[2 * trunk.index >= trunk.index.max()] if len(trunk) else trunk
+
+
+def _slope(points: pd.Series, end: float, along: str) -> Gain:
+    fit = stats.linregress(np.log2(points.index.to_numpy(dtype=float)), points.to_numpy())
+    slope, freedom = float(fit.slope), len(points) - 2
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * fit.stderr) if freedom else None
+    interval = None if half is None else (slope - half, slope + half)
+    return Gain(slope, interval, end, len(points), along)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from fvcore.nn import FlopCountAnalysis
 from tests.training import tiny_recipe
 from workflow_scripts.errors import UserError
 from workflow_scripts.models.build import backbone_weights, build, load_backbone
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.configuration.config import SCALES
 
@@ -232,3 +233,19 @@ def test_detector_starts_from_the_classifiers_weights(backbone, norm):
     assert not any(name.startswith("linear") for name in loaded)
     predictor = "roi_heads.box_predictor.cls_score.weight"
     assert torch.equal(detector.state_dict()[predictor], before[predictor])
+
+
+def test_no_detector_starts_from_the_weights_that_its_classifier_started_from():
+    """Else random init and pre-training of one seed would be two trainings of the same draw."""
+    recipes = compile_study({"scale": "smoke", "experiments": ["fig1"], "seeds": [0, 1]}).recipes.values()
+    started = {
+        recipe.name: backbone_weights(recipe, build(recipe, 3, "cpu").state_dict())["stem.conv1.weight"]
+        for recipe in recipes
+        if recipe.task == "classification" or recipe.initialisation == "random"
+    }
+    assert started.keys() == {
+        "classification-R50_GN",
+        "coco-R50_GN-random-seed0",
+        "coco-R50_GN-random-seed1",
+    }
+    assert not any(torch.equal(*pair) for pair in combinations(started.values(), 2))

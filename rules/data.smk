@@ -36,6 +36,8 @@ rule images:
         LAYOUT.images,
     log:
         f"{LAYOUT.logs}/images-{{images}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/images-{{images}}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
@@ -61,6 +63,8 @@ rule manifest:
         LAYOUT.manifest("{train_set}", "{split}"),
     log:
         f"{LAYOUT.logs}/manifest-{{train_set}}-{{split}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/manifest-{{train_set}}-{{split}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -85,6 +89,8 @@ rule voc_annotations:
         LAYOUT.voc_annotations,
     log:
         f"{LAYOUT.logs}/voc-{{split}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/voc-{{split}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -112,6 +118,8 @@ rule subsets:
         manifests=LAYOUT.subset_files("manifest"),
     log:
         f"{LAYOUT.logs}/subsets.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/subsets.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

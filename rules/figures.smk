@@ -24,6 +24,8 @@ rule figure:
         pdf=LAYOUT.figure("{experiment}")[1],
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/figures/{{experiment}}.tsv"
     wildcard_constraints:
         experiment=one_of(FIGURE_MODULES),
     conda:

@@ -11,6 +11,8 @@ rule trained_backbone:
         summary=f"{LAYOUT.trained}/summary.json",
     log:
         f"{LAYOUT.logs}/pretraining/train-{{model}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/pretraining/train-{{model}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -38,6 +40,8 @@ rule fetched_backbone:
         summary=f"{LAYOUT.fetched}/summary.json",
     log:
         f"{LAYOUT.logs}/pretraining/fetch-{{model}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/pretraining/fetch-{{model}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

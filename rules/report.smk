@@ -10,6 +10,8 @@ rule study:
         f"{LAYOUT.root}/study.json",
     log:
         f"{LAYOUT.logs}/study.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/study.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -25,12 +27,16 @@ rule verdicts:
         tables=LAYOUT.asked_tables("evaluations"),
         training=LAYOUT.asked_tables("training"),
         replicates=lambda wildcards: LAYOUT.asked_replicates(chosen),
-        code=code("report", "verdicts", "conclusions", "claims", "pairs", "comparisons", "intervals", "words")
+        code=code(
+            "report", "verdicts", "conclusions", "claims", "pairs", "comparisons", "intervals", "words"
+        )
         + code("tables", "convergence", "tidy"),
     output:
         LAYOUT.verdicts,
     log:
         f"{LAYOUT.logs}/verdicts.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/verdicts.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -63,6 +69,8 @@ rule report:
         report(f"{LAYOUT.root}/report.html", category="Report"),
     log:
         f"{LAYOUT.logs}/report.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/report.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

@@ -13,6 +13,8 @@ checkpoint search:
         LAYOUT.search,
     log:
         f"{LAYOUT.logs}/search/{{search}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/search/{{search}}.tsv"
     conda:
         "../envs/environment.yaml"
     params:

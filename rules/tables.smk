@@ -17,6 +17,8 @@ rule run_evaluations:
         f"{LAYOUT.run}/{{points}}-{{testing}}.csv",
     log:
         f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-{{points}}-{{testing}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/runs/{{recipe}}/{{schedule}}-{{points}}-{{testing}}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -36,6 +38,8 @@ rule run_training:
         f"{LAYOUT.run}/training.csv",
     log:
         f"{LAYOUT.logs}/runs/{{recipe}}/{{schedule}}-training.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/runs/{{recipe}}/{{schedule}}-training.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -56,6 +60,8 @@ rule concatenate:
         f"{LAYOUT.root}/tables/{{experiment}}-{{kind}}.csv",
     log:
         f"{LAYOUT.logs}/tables/{{experiment}}-{{kind}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/tables/{{experiment}}-{{kind}}.tsv"
     wildcard_constraints:
         kind="evaluations|training",
     conda:
@@ -82,6 +88,8 @@ rule counts:
         LAYOUT.table_of("fig2"),
     log:
         f"{LAYOUT.logs}/tables/fig2-counts.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/tables/fig2-counts.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -105,6 +113,8 @@ rule table:
         latex=LAYOUT.table("{experiment}")[2],
     log:
         f"{LAYOUT.logs}/tables/{{experiment}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/tables/{{experiment}}.tsv"
     wildcard_constraints:
         experiment=one_of(LAYOUT.named(figures=False)),
     conda:

@@ -10,6 +10,8 @@ rule recipe:
         LAYOUT.recipe,
     log:
         f"{LAYOUT.logs}/recipes/{{recipe}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/recipes/{{recipe}}.tsv"
     conda:
         "../envs/environment.yaml"
     params:

@@ -81,7 +81,6 @@ wildcard_constraints:
     model=one_of(recipe.model for recipe in STUDY.recipes.values()),
     experiment=one_of(STUDY.experiments),
     search=one_of(STUDY.searches),
-    iteration=r"\d+",
     points="curve|end",
     testing="single_scale|test_aug",
     train_set="coco|keypoints|voc",
@@ -156,6 +155,11 @@ def table_module(experiment):
 def at_several_scales(value):
     """An option of the evaluations that test augmentation makes; others lack it."""
     return lambda wildcards: value if wildcards.testing == "test_aug" else None
+
+
+def checkpoints_of(wildcards):
+    """Iterations of the checkpoints that one evaluation looks at."""
+    return list(STUDY.evaluated[wildcards.recipe, wildcards.segment, wildcards.testing])
 
 
 def versions(testing):

@@ -1,4 +1,4 @@
-"""Evaluation: the detections of a checkpoint once, then COCO's metrics from the dump."""
+"""Evaluation: what a segment's checkpoints detect, once, then COCO's metrics from the dumps; one job for all of them."""
 
 
 rule detect:
@@ -10,31 +10,31 @@ rule detect:
         + code("training", "examples")
         + code("models", "build", "config", "backbones", "cascade", "devices", "vgg"),
     output:
-        stored("detections", f"{LAYOUT.evaluation}/detections.json"),
+        stored("detections", directory(f"{LAYOUT.evaluation}/detections")),
     log:
-        f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{iteration}}-{{testing}}-detect.log",
+        f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.log",
     benchmark:
-        f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{iteration}}-{{testing}}.tsv"
+        f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.tsv"
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
     resources:
         gpu=EVALUATE.gpu,
         mem_mb=EVALUATE.mem_mb,
-        runtime=lambda wildcards: EVALUATE.runtime * versions(wildcards.testing),
+        runtime=lambda wildcards: EVALUATE.runtime
+        * versions(wildcards.testing)
+        * len(checkpoints_of(wildcards)),
     params:
         **job(
             "detect",
-            *("recipe", "annotations", "output"),
-            weights=lambda wildcards: f"{LAYOUT.segment}/checkpoints/{{iteration}}.safetensors".format(
-                **wildcards
-            ),
+            *("recipe", "checkpoints", "annotations", "output"),
+            iterations=checkpoints_of,
             images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
             test_aug_sides=at_several_scales(list(SCALE.test_aug.image_sides)),
             test_aug_longest=at_several_scales(SCALE.test_aug.longest_side),
         ),
     message:
-        "Detecting with {wildcards.recipe} after {wildcards.iteration} iterations"
+        "Detecting with {wildcards.recipe}, {wildcards.segment}"
     shell:
         "python -m workflow_scripts.evaluation.detect --job {params.job:q} > {log:q} 2>&1"
 
@@ -43,14 +43,16 @@ rule evaluate:
     input:
         unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
-        detections=f"{LAYOUT.evaluation}/detections.json",
+        detections=f"{LAYOUT.evaluation}/detections",
         code=code("evaluation", "evaluate", "coco_metrics", "bootstrap", "voc_metrics")
         + code("data", "coco", "voc"),
     output:
         metrics=f"{LAYOUT.evaluation}/metrics.json",
         replicates=f"{LAYOUT.evaluation}/replicates.csv",
     log:
-        f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{iteration}}-{{testing}}-evaluate.log",
+        f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -59,13 +61,14 @@ rule evaluate:
     params:
         **job(
             "evaluate",
-            *("recipe", "segment", "iteration", "testing"),
+            *("recipe", "segment", "testing"),
             *("detections", "annotations", "metrics", "replicates"),
+            iterations=checkpoints_of,
             stage=lambda wildcards: STUDY.segments[wildcards.recipe, wildcards.segment].stage,
             voc=lambda wildcards: voc_folder(wildcards.recipe),
             replicate_count=SCALE.evaluation.replicates,
         ),
     message:
-        "Evaluating {wildcards.recipe} after {wildcards.iteration} iterations"
+        "Evaluating {wildcards.recipe}, {wildcards.segment}"
     shell:
         "python -m workflow_scripts.evaluation.evaluate --job {params.job:q} > {log:q} 2>&1"

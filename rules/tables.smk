@@ -22,7 +22,7 @@ rule run_evaluations:
     conda:
         "../envs/environment.yaml"
     params:
-        **job("run_evaluations", "recipe", "schedule", "metrics", "output"),
+        **job("run_evaluations", "recipe", "schedule", "points", "metrics", "output"),
     message:
         "Gathering evaluations along {wildcards.recipe}, {wildcards.schedule}"
     shell:

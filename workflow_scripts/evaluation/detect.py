@@ -1,11 +1,11 @@
-"""Run a checkpoint over a validation set, once, and dump what it detects in COCO's results format.
+"""Run checkpoints of a recipe over a validation set, each once, and dump what they detect in COCO's results format.
 
-python -m workflow_scripts.evaluation.detect --recipe recipe.json --weights checkpoint.safetensors ...
+python -m workflow_scripts.evaluation.detect --recipe recipe.json --checkpoints checkpoints --iterations 300 600 ...
 """
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from detectron2.modeling import GeneralizedRCNNWithTTA
 from torch import nn
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.files import write_atomically
+from workflow_scripts.files import write_folder
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.build import build
 from workflow_scripts.models.config import detectron2_config
@@ -48,7 +48,21 @@ def detect(
     device: str,
     augmentation: Augmentation | None = None,
 ) -> list[dict[str, Any]]:
-    """Detections of every image of a COCO annotation file, in COCO's results format (boxes as x, y, w, h).
+    """`detect_each` of one checkpoint."""
+    (results,) = detect_each(recipe, [weights], annotations, images, device, augmentation)
+    return results
+
+
+def detect_each(
+    recipe: Recipe,
+    weights: Iterable[Path],
+    annotations: Path,
+    images: Path,
+    device: str,
+    augmentation: Augmentation | None = None,
+) -> Iterator[list[dict[str, Any]]]:
+    """Detections of every image of a COCO annotation file, in COCO's results format (boxes as x, y, w, h), of one
+    checkpoint after the other.
 
     Single scale, no augmentation (paper, section 4). Images share a batch only where they share a size: padding one to
     another's size would change what is detected. With augmentation, detectron2's `GeneralizedRCNNWithTTA`: boxes of all
@@ -60,21 +74,23 @@ def detect(
     records, classes = coco_records(annotations, images)
     categories = category_ids(annotations)
     fix_arithmetic()
-    model = _trained(recipe, weights, len(classes), device)
+    model = detector = _untrained(recipe, len(classes), device)
     if augmentation is None:
         resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
         mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
     else:
-        model = _augmented(model, recipe, len(classes), augmentation)
+        model = _augmented(detector, recipe, len(classes), augmentation)
         mapper = _as_it_is
-    results: list[dict[str, Any]] = []
-    with torch.inference_mode():
-        for batch in same_size_batches(records):
-            for record, output in zip(batch, model([mapper(record) for record in batch]), strict=True):
-                results += instances_to_coco_json(output["instances"].to("cpu"), record["image_id"])
-    for result in results:
-        result["category_id"] = categories[result["category_id"]]
-    return results
+    for path in weights:
+        _load(detector, path, recipe, len(classes))
+        results: list[dict[str, Any]] = []
+        with torch.inference_mode():
+            for batch in same_size_batches(records):
+                for record, output in zip(batch, model([mapper(record) for record in batch]), strict=True):
+                    results += instances_to_coco_json(output["instances"].to("cpu"), record["image_id"])
+        for result in results:
+            result["category_id"] = categories[result["category_id"]]
+        yield results
 
 
 def same_size_batches(records: Sequence[Example]) -> Iterator[list[Example]]:
@@ -106,8 +122,15 @@ def _as_it_is(record: Example) -> Example:
     return {name: record[name] for name in ("file_name", "height", "width")}
 
 
-def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn.Module:
+def _untrained(recipe: Recipe, num_classes: int, device: str) -> nn.Module:
     model = build(recipe, num_classes, device)
+    heads: Any = model.roi_heads
+    if device == "cpu" and heads.mask_on:
+        heads.mask_head.to(memory_format=torch.channels_last)  # its deconvolution is twice as fast so
+    return model.eval()
+
+
+def _load(model: nn.Module, weights: Path, recipe: Recipe, num_classes: int) -> None:
     try:
         model.load_state_dict(load_tensors(weights)[0])
     except RuntimeError as error:
@@ -116,10 +139,6 @@ def _trained(recipe: Recipe, weights: Path, num_classes: int, device: str) -> nn
             f"{weights}: does not fit recipe {recipe.name} with {num_classes} categories ({first}); evaluate it on a "
             "set with the categories that it was trained on"
         ) from None
-    heads: Any = model.roi_heads
-    if device == "cpu" and heads.mask_on:
-        heads.mask_head.to(memory_format=torch.channels_last)  # its deconvolution is twice as fast so
-    return model.eval()
 
 
 def main() -> None:
@@ -128,11 +147,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--recipe", type=Path, required=True, help="recipe.json")
-    parser.add_argument("--weights", type=Path, required=True, help="checkpoint to evaluate")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder of a segment's checkpoints")
+    parser.add_argument("--iterations", type=int, nargs="+", required=True, help="those to run")
     parser.add_argument("--annotations", type=Path, required=True, help="COCO annotations")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument(
-        "--output", type=Path, required=True, help="output: detections in COCO's results format"
+        "--output", type=Path, required=True, help="output: folder of detections, one file a checkpoint"
     )
     parser.add_argument(
         "--test-aug-sides", type=int, nargs="+", metavar="SIDE", help="test-time augmentation: shorter sides"
@@ -142,17 +162,19 @@ def main() -> None:
     sides, longest = arguments.test_aug_sides, arguments.test_aug_longest
     if (sides is None) != (longest is None):
         parser.error("--test-aug-sides and --test-aug-longest belong together")
-    results = detect(
+    found = detect_each(
         read_recipe(arguments.recipe),
-        arguments.weights,
+        [arguments.checkpoints / f"{iteration}.safetensors" for iteration in arguments.iterations],
         arguments.annotations,
         arguments.images,
         claimed_device(),
         Augmentation(tuple(sides), longest) if sides else None,
     )
-    with write_atomically(arguments.output) as temporary:
-        temporary.write_bytes(orjson.dumps(results, option=orjson.OPT_SERIALIZE_NUMPY))
-    print(f"{arguments.output}: {len(results)} detections")
+    with write_folder(arguments.output) as folder:
+        for iteration, results in zip(arguments.iterations, found, strict=True):
+            path = folder / f"{iteration}.json"
+            path.write_bytes(orjson.dumps(results, option=orjson.OPT_SERIALIZE_NUMPY))
+            print(f"{arguments.output}/{path.name}: {len(results)} detections", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Score a dump of detections: COCO's or VOC's metrics, overall and by category, with what they were measured on.
+"""Score what a segment's checkpoints detect: COCO's or VOC's metrics, overall and by category.
 
     python -m workflow_scripts.evaluation.evaluate --recipe recipe.json --segment trunk-0-90 --stage trunk \\
-        --iteration 90 --detections detections.json --annotations instances.json \\
+        --iterations 45 90 --detections detections --annotations instances.json \\
         --metrics metrics.json --replicates replicates.csv
 
 The replicates are the same metrics on resamples of the images, from which the report takes its intervals.
@@ -11,6 +11,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from workflow_scripts.data.voc import year_of
 from workflow_scripts.evaluation import bootstrap
 from workflow_scripts.evaluation.coco_metrics import IouType, evaluate
@@ -18,6 +20,7 @@ from workflow_scripts.evaluation.voc_metrics import evaluate_voc
 from workflow_scripts.files import write_atomically, write_json
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compiled.reading import read_recipe
+from workflow_scripts.study.compiled.recipes import Recipe
 
 IOU_TYPES: dict[str, tuple[IouType, ...]] = {
     "mask_rcnn": ("bbox", "segm"),
@@ -34,10 +37,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--recipe", type=Path, required=True, help="recipe.json")
-    parser.add_argument("--segment", required=True, help="name of the segment that made the checkpoint")
+    parser.add_argument("--segment", required=True, help="name of the segment that made the checkpoints")
     parser.add_argument("--stage", required=True, help="the segment's stage: trunk or tail")
-    parser.add_argument("--iteration", type=int, required=True, help="iteration of the checkpoint")
-    parser.add_argument("--detections", type=Path, required=True, help="detections in COCO's results format")
+    parser.add_argument("--iterations", type=int, nargs="+", required=True, help="of the checkpoints")
+    parser.add_argument(
+        "--detections", type=Path, required=True, help="folder of detections in COCO's results format"
+    )
     parser.add_argument("--annotations", type=Path, required=True, help="COCO annotations")
     parser.add_argument(
         "--testing",
@@ -55,28 +60,40 @@ def main() -> None:
     parser.add_argument("--replicates", type=Path, required=True, help="output: replicates.csv")
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe)
-    files, iou_types = (arguments.annotations, arguments.detections), IOU_TYPES[recipe.detector]
-    metrics: dict[Any, dict[str, Any]]
-    if arguments.voc:
-        folder, split = arguments.voc
-        metrics = evaluate_voc(*files, Path(folder), split)
-    else:
-        metrics = evaluate(*files, iou_types)
-    year = year_of(arguments.voc[0]) if arguments.voc else None
-    replicates = bootstrap.replicates(*files, iou_types, arguments.replicate_count, voc_year=year)
-    checkpoint = {
+    checkpoints, tables = [], []
+    for iteration in arguments.iterations:
+        files = arguments.annotations, arguments.detections / f"{iteration}.json"
+        metrics, replicates = _scored(recipe, *files, arguments.voc, arguments.replicate_count)
+        checkpoints.append({"iteration": iteration, "metrics": metrics})
+        tables.append(replicates.assign(iteration=iteration))
+        for iou_type, values in metrics.items():
+            overall = {name: value for name, value in values.items() if not isinstance(value, dict)}
+            print(recipe.name, arguments.segment, iteration, iou_type, overall)
+    evaluated = {
         "recipe": recipe.name,
         "segment": arguments.segment,
         "stage": arguments.stage,
-        "iteration": arguments.iteration,
         "testing": arguments.testing,
+        "checkpoints": checkpoints,
     }
     with write_atomically(arguments.replicates) as temporary:
-        replicates.to_csv(temporary, index=False, float_format="%.4f")
-    write_json(arguments.metrics, {**checkpoint, "metrics": metrics})
-    for iou_type, values in metrics.items():
-        overall = {name: value for name, value in values.items() if not isinstance(value, dict)}
-        print(recipe.name, arguments.segment, arguments.iteration, iou_type, overall)
+        columns = ["iteration", *bootstrap.COLUMNS]
+        pd.concat(tables)[columns].to_csv(temporary, index=False, float_format="%.4f")
+    write_json(arguments.metrics, evaluated)
+
+
+def _scored(
+    recipe: Recipe, annotations: Path, detections: Path, voc: tuple[str, str] | None, count: int
+) -> tuple[dict[Any, dict[str, Any]], pd.DataFrame]:
+    """Metrics by IoU type, and their replicates."""
+    iou_types = IOU_TYPES[recipe.detector]
+    if voc is None:
+        metrics: dict[Any, dict[str, Any]] = evaluate(annotations, detections, iou_types)
+        return metrics, bootstrap.replicates(annotations, detections, iou_types, count)
+    folder, split = voc
+    metrics = evaluate_voc(annotations, detections, Path(folder), split)
+    year = year_of(folder)
+    return metrics, bootstrap.replicates(annotations, detections, iou_types, count, voc_year=year)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def _temporary(study: Study | None) -> Callable[[str], bool]:
     """What the storage policy lets go."""
     if study is None:
         return lambda path: False
-    names = {"states": "state.safetensors", "checkpoints": "/checkpoints/", "detections": "detections.json"}
+    names = {"states": "state.safetensors", "checkpoints": "/checkpoints/", "detections": "/detections/"}
     policy = study.config.storage.model_dump()
     gone = [name for kind, name in names.items() if policy[kind] == "temporary"]
     return lambda path: any(name in path for name in gone)

@@ -20,7 +20,7 @@ Metric = tuple[str, str]
 """IoU type and metric: ("bbox", "AP75")."""
 SAME = ["run", "setting", "iteration", "iou_type", "metric"]
 """Rows that agree in these are one number, read by several figures and tables."""
-REPLICATE_COLUMNS = ["replicate", "iou_type", "metric", "value"]
+REPLICATE_COLUMNS = ["iteration", "replicate", "iou_type", "metric", "value"]
 BOX: Metric = ("bbox", "AP")
 BOX50: Metric = ("bbox", "AP50")
 BOX75: Metric = ("bbox", "AP75")
@@ -80,7 +80,7 @@ class Results:
             for (*labels, initialisation), group in rows.groupby([*LABELS, "initialisation"])
         }
         self._replicate_files = {path.parent: path for path in replicates}
-        self._replicates: dict[Path, pd.DataFrame] = {}
+        self._replicates: dict[Path, dict[tuple[int, str, str], pd.Series]] = {}
 
     def arms(self, **labels: str) -> list[Arm]:
         """The arms with these labels that both initialisations trained, in alphabetical order."""
@@ -180,24 +180,23 @@ class Results:
         if rows.empty:
             return None
         resampled = [
-            self._resampled(Path(row["source"]).parent, row["iou_type"], row["metric"])
+            self._resampled(Path(row["source"]).parent, row["iteration"], row["iou_type"], row["metric"])
             for row in rows.to_dict("records")
         ]
         replicates = pd.concat(resampled, axis=1).mean(axis=1, skipna=False).dropna()
         return Sample(rows.set_index("seed")["value"], replicates, tuple(rows["source"]))
 
-    def _resampled(self, folder: Path, iou_type: str, metric: str) -> pd.Series:
-        """The replicates of one metric of the evaluation in `folder`, by number; empty where there are none."""
+    def _resampled(self, folder: Path, iteration: int, iou_type: str, metric: str) -> pd.Series:
+        """The replicates of a checkpoint's metric in `folder`, by number; empty where there are none."""
         if folder not in self._replicate_files:
             return pd.Series(dtype=float)
         if folder not in self._replicates:
             self._replicates[folder] = _read_replicates(self._replicate_files[folder])
-        table = self._replicates[folder]
-        rows = table[(table["iou_type"] == iou_type) & (table["metric"] == metric)]
-        return rows.set_index("replicate")["value"]
+        return self._replicates[folder].get((iteration, iou_type, metric), pd.Series(dtype=float))
 
 
-def _read_replicates(path: Path) -> pd.DataFrame:
+def _read_replicates(path: Path) -> dict[tuple[int, str, str], pd.Series]:
+    """By iteration, IoU type and metric."""
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
@@ -206,4 +205,10 @@ def _read_replicates(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path}: the columns are {', '.join(table.columns)}; expected {', '.join(REPLICATE_COLUMNS)}."
         )
-    return table
+    by_number = table.set_index("replicate")
+    return {
+        (int(iteration), str(iou_type), str(metric)): values
+        for (iteration, iou_type, metric), values in by_number.groupby(["iteration", "iou_type", "metric"])[
+            "value"
+        ]
+    }

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.experiments import Testing
 from workflow_scripts.study.compiled.recipes import Recipe
-from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
+from workflow_scripts.study.compiled.segments import Run, Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.compiled.study import ExperimentRun, Study
 
 BYTES = 4
@@ -49,13 +50,12 @@ def plan(study: Study) -> list[Cost]:
 
 def seconds_expected(study: Study, rule: str, wildcards: Mapping[str, str]) -> float:
     """Seconds that the job of a rule and its wildcards takes by the scale's costs; 0 where they name none."""
-    if rule not in ("train", "detect"):
-        return 0.0
-    recipe = study.recipes[wildcards["recipe"]]
-    if rule == "detect":
-        return _seconds_an_evaluation(study, recipe, wildcards["testing"])
-    segment = study.segments[wildcards["recipe"], wildcards["segment"]]
-    return segment.iterations * _seconds_an_iteration(study, recipe)
+    if rule == "train":
+        return _seconds_training(study, study.segments[wildcards["recipe"], wildcards["segment"]])
+    if rule in ("detect", "evaluate"):
+        evaluated = wildcards["recipe"], wildcards["segment"], wildcards["testing"]
+        return (_seconds_detecting if rule == "detect" else _seconds_scoring)(study, *evaluated)
+    return 0.0
 
 
 def jobs_after_searches(
@@ -84,10 +84,9 @@ def _jobs_of(member: ExperimentRun) -> Iterator[tuple[str, dict[str, str]]]:
     if member.points == "training":
         yield "run_training", named
         return
-    for segment, at in run.checkpoints(member.points):
-        checkpoint = {"iteration": str(at), "testing": testing}
+    for segment, _ in run.checkpoints(member.points):
         for rule in ("detect", "evaluate"):
-            yield rule, {"recipe": segment.recipe, "segment": segment.name, **checkpoint}
+            yield rule, {"recipe": segment.recipe, "segment": segment.name, "testing": testing}
     yield "run_evaluations", {**named, "points": member.points, "testing": testing}
 
 
@@ -106,19 +105,18 @@ def _classifiers(study: Study, names: Iterable[str]) -> list[tuple[str, str]]:
 
 def _cost(study: Study, name: str, experiments: list[str] | tuple[str, ...], segments: list[Segment]) -> Cost:
     evaluations = _evaluations(study, experiments)
-    recipes = study.recipes
     trained = sum(segment.iterations for segment in segments)
     detectors = sum(segment.iterations for segment in segments if segment.stage != "cosine")
-    seconds = sum(
-        segment.iterations * _seconds_an_iteration(study, recipes[segment.recipe]) for segment in segments
-    )
     training = study.scale.resources.train
     evaluating = study.scale.resources.evaluate
-    spent = seconds * (training.gpu or training.threads) * training.nodes
+    spent = sum(_seconds_training(study, segment) for segment in segments)
+    spent *= (training.gpu or training.threads) * training.nodes
     spent += sum(
-        _seconds_an_evaluation(study, recipes[recipe], testing) for recipe, _, _, testing in evaluations
-    ) * (evaluating.gpu or evaluating.threads)
-    kept, temporary = _storage(study, segments, len(evaluations))
+        _seconds_detecting(study, *each) * (evaluating.gpu or evaluating.threads)
+        + _seconds_scoring(study, *each) * (not evaluating.gpu)
+        for each in evaluations
+    )
+    kept, temporary = _storage(study, segments, sum(len(study.evaluated[each]) for each in evaluations))
     return Cost(
         name=name,
         jobs=len(segments) + 2 * len(evaluations),
@@ -130,11 +128,11 @@ def _cost(study: Study, name: str, experiments: list[str] | tuple[str, ...], seg
     )
 
 
-def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, int, str]]:
-    """(recipe, segment, iteration, testing) of each checkpoint that is evaluated."""
-    found = set()
+def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, Testing]]:
+    """(recipe, segment, testing) of each segment whose checkpoints are evaluated."""
+    found: set[tuple[str, str, Testing]] = set()
     for name in names:
-        ends = [
+        ends: list[tuple[Run, str, Testing]] = [
             (run, "end", "single_scale")
             for search in study.searches_of(name)
             for run in study.searches[search].runs.values()
@@ -143,9 +141,14 @@ def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, int,
         for run, points, testing in [*ends, *members]:
             if points == "training":
                 continue
-            for segment, at in run.checkpoints(points):
-                found.add((segment.recipe, segment.name, at, testing))
+            for segment, _ in run.checkpoints(points):
+                found.add((segment.recipe, segment.name, testing))
     return found
+
+
+def _seconds_training(study: Study, segment: Segment) -> float:
+    seconds = segment.iterations * _seconds_an_iteration(study, study.recipes[segment.recipe])
+    return study.scale.costs.start + seconds
 
 
 def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
@@ -156,10 +159,15 @@ def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
     return costs.iteration.get(recipe.backbone, 0.0) * cascade
 
 
-def _seconds_an_evaluation(study: Study, recipe: Recipe, testing: str) -> float:
+def _seconds_detecting(study: Study, recipe: str, segment: str, testing: Testing) -> float:
     costs = study.scale.costs
     versions = 1 if testing == "single_scale" else study.scale.test_aug.versions
-    return costs.evaluation.get(recipe.backbone, 0.0) * versions
+    each = costs.detection.get(study.recipes[recipe].backbone, 0.0) * versions
+    return costs.start + each * len(study.evaluated[recipe, segment, testing])
+
+
+def _seconds_scoring(study: Study, recipe: str, segment: str, testing: Testing) -> float:
+    return study.scale.costs.scoring * len(study.evaluated[recipe, segment, testing])
 
 
 def _storage(study: Study, segments: list[Segment], evaluations: int) -> tuple[float, float]:
@@ -179,11 +187,8 @@ def _longest(study: Study) -> str:
     """How many jobs the longest segment takes, and whether training is started again so often."""
     training = study.scale.resources.train
 
-    def seconds_of(segment: Segment) -> float:
-        return segment.iterations * _seconds_an_iteration(study, study.recipes[segment.recipe])
-
-    segment = max(_trained(study), key=seconds_of)
-    seconds = seconds_of(segment)
+    segment = max(_trained(study), key=lambda each: _seconds_training(study, each))
+    seconds = _seconds_training(study, segment)
     jobs = max(1, math.ceil(seconds / 60 / training.runtime))
     enough = (
         ""

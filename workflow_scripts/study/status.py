@@ -140,13 +140,13 @@ def _done(folder: Path, results: Path) -> tuple[str, ...]:
 
 def _last_ap(results: Path, recipe: str, segment: str = "*") -> str:
     """The AP of the last evaluated checkpoint: of boxes, or of keypoints where they are the point."""
-    files = (results / "evaluation" / recipe).glob(f"{segment}/*/single_scale/metrics.json")
-    last = max(files, key=lambda path: int(path.parents[1].name), default=None)
-    evaluation = _read(last) if last else None
-    if evaluation is None:
+    files = (results / "evaluation" / recipe).glob(f"{segment}/single_scale/metrics.json")
+    evaluated = [checkpoint for file in files for checkpoint in (_read(file) or {}).get("checkpoints", [])]
+    if not evaluated:
         return ""
-    metrics = evaluation["metrics"].get("keypoints") or evaluation["metrics"]["bbox"]
-    return "–" if metrics["AP"] is None else f"{metrics['AP']:.1f} at {evaluation['iteration']:,}"
+    last = max(evaluated, key=lambda checkpoint: checkpoint["iteration"])
+    metrics = last["metrics"].get("keypoints") or last["metrics"]["bbox"]
+    return "–" if metrics["AP"] is None else f"{metrics['AP']:.1f} at {last['iteration']:,}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

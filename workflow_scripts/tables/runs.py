@@ -34,18 +34,25 @@ def labels(recipe: Recipe, schedule: str) -> dict[str, Any]:
     }
 
 
-def evaluations(recipe: Recipe, schedule: str, paths: Sequence[Path]) -> pd.DataFrame:
-    """One row a metric of a checkpoint, in percent, with the file that it was read from."""
+def evaluations(recipe: Recipe, schedule: str, paths: Sequence[Path], points: str = "curve") -> pd.DataFrame:
+    """One row a metric of a checkpoint, in percent, with the file that it was read from.
+
+    points: all checkpoints of the `curve`, or the last one, the `end`.
+    """
     rows = []
     for path in paths:
         evaluation = _json(path)
-        checkpoint = {name: evaluation[name] for name in ("segment", "stage", "iteration")}
-        for iou_type, metrics in evaluation["metrics"].items():
-            for metric, value in metrics.items():
-                if not isinstance(value, dict):  # categories stay in the file
-                    number = {"iou_type": iou_type, "metric": metric, "value": value, "source": str(path)}
-                    rows.append(labels(recipe, schedule) | checkpoint | number)
+        segment = {name: evaluation[name] for name in ("segment", "stage")}
+        for checkpoint in evaluation["checkpoints"]:
+            at = segment | {"iteration": checkpoint["iteration"], "source": str(path)}
+            for iou_type, metrics in checkpoint["metrics"].items():
+                for metric, value in metrics.items():
+                    if not isinstance(value, dict):  # categories stay in the file
+                        number = {"iou_type": iou_type, "metric": metric, "value": value}
+                        rows.append(labels(recipe, schedule) | at | number)
     table = pd.DataFrame(rows, columns=[name for name in EVALUATION_COLUMNS if name != "setting"])
+    if points == "end":
+        table = table[table["iteration"] == table["iteration"].max()]
     return table.sort_values("iteration", kind="stable")
 
 
@@ -74,14 +81,17 @@ def main() -> None:
     parser.add_argument("kind", choices=("evaluations", "training"))
     parser.add_argument("--recipe", type=Path, required=True, help="recipe.json")
     parser.add_argument("--schedule", required=True, help="the run's schedule, such as 2x")
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics of its segments")
     parser.add_argument(
-        "--metrics", type=Path, nargs="+", required=True, help="metrics of its segments or checkpoints"
+        "--points",
+        choices=("curve", "end"),
+        default="curve",
+        help="of evaluations: all checkpoints, or the last",
     )
     parser.add_argument("--output", type=Path, required=True, help="output: tidy CSV")
     arguments = parser.parse_args()
-    gather = {"evaluations": evaluations, "training": training}[arguments.kind]
-    recipe = read_recipe(arguments.recipe)
-    table = gather(recipe, arguments.schedule, arguments.metrics)
+    run = read_recipe(arguments.recipe), arguments.schedule, arguments.metrics
+    table = evaluations(*run, arguments.points) if arguments.kind == "evaluations" else training(*run)
     with write_atomically(arguments.output) as temporary:
         table.to_csv(temporary, index=False)
 

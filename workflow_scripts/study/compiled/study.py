@@ -40,6 +40,10 @@ class Study:
     runs: dict[tuple[str, str], Run]
     members: dict[str, tuple[ExperimentRun, ...]] = field(repr=False)
     segments: dict[tuple[str, str], Segment] = field(repr=False)
+    evaluated: dict[tuple[str, str, Testing], tuple[int, ...]] = field(repr=False)
+    """By recipe, segment and testing: the iterations of the checkpoints that any experiment reads, asked for or not.
+
+    One job evaluates them together: so another experiment that is asked for evaluates nothing again."""
     unfit: dict[str, str] = field(repr=False)
     """Why an experiment that was not asked for cannot be had at this scale."""
 
@@ -84,20 +88,23 @@ def assemble(
     fit = {name: plan for name, plan in planned.items() if name not in unfit}
     by_name = {(run.recipe.name, run.schedule.name): run for run in runs.values()}
     assert len(by_name) == len(runs), "two runs of one name"
+    searches = {
+        name: Search(name, {point: runs[run] for point, run in search.items()})
+        for plan in fit.values()
+        for name, search in plan.searches.items()
+    }
+    members = {name: tuple(_members(fit[name], runs)) if name in fit else () for name in known}
     return Study(
         config=config,
         scale=scale,
         experiments=known,
-        searches={
-            name: Search(name, {point: runs[run] for point, run in search.items()})
-            for plan in fit.values()
-            for name, search in plan.searches.items()
-        },
+        searches=searches,
         recipes={recipe.name: recipe for recipe in recipes},
         schedules={run.schedule.name: run.schedule for run in runs.values()},
         runs=by_name,
-        members={name: tuple(_members(fit[name], runs)) if name in fit else () for name in known},
+        members=members,
         segments=segments,
+        evaluated=_evaluated(members, searches),
         unfit=unfit,
     )
 
@@ -105,3 +112,18 @@ def assemble(
 def _members(plan: PlannedExperiment, runs: Mapping[PlannedRun, Run]) -> Iterator[ExperimentRun]:
     for each in plan.members:
         yield ExperimentRun(runs[each.run], each.setting, each.testing, each.points, each.choice)
+
+
+def _evaluated(
+    members: Mapping[str, tuple[ExperimentRun, ...]], searches: Mapping[str, Search]
+) -> dict[tuple[str, str, Testing], tuple[int, ...]]:
+    read: list[tuple[Run, str, Testing]] = [
+        (run, "end", "single_scale") for search in searches.values() for run in search.runs.values()
+    ]
+    for member in (member for each in members.values() for member in each if member.points != "training"):
+        read.append((member.run, member.points, member.testing))
+    found: dict[tuple[str, str, Testing], set[int]] = {}
+    for run, points, testing in read:
+        for segment, iteration in run.checkpoints(points):
+            found.setdefault((segment.recipe, segment.name, testing), set()).add(iteration)
+    return {key: tuple(sorted(iterations)) for key, iterations in found.items()}

@@ -141,7 +141,9 @@ class Costs(_Numbers):
     iteration: dict[str, float] = Field(description="seconds an iteration of a detector's batch")
     cascade: float = Field(description="times that for a cascade")
     classification: dict[str, float] = Field(description="seconds an iteration of a classifier's batch")
-    evaluation: dict[str, float] = Field(description="seconds to detect on the validation images, once each")
+    detection: dict[str, float] = Field(description="seconds to run a checkpoint on the validation images")
+    scoring: float = Field(default=0, description="seconds to score what a checkpoint detects")
+    start: float = Field(default=0, description="seconds until a job that uses torch has begun")
     megaparameters: dict[str, float] = Field(description="parameters of a detector, in millions")
     detections: float = Field(description="gigabytes of what one checkpoint detects on the validation images")
 

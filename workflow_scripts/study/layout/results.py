@@ -18,7 +18,7 @@ class Layout(DataLayout):
         super().__init__(study, raw)
         self.recipe = f"{self.root}/recipes/{{recipe}}.json"
         self.segment = f"{self.root}/training/{{recipe}}/{{segment}}"
-        self.evaluation = f"{self.root}/evaluation/{{recipe}}/{{segment}}/{{iteration}}/{{testing}}"
+        self.evaluation = f"{self.root}/evaluation/{{recipe}}/{{segment}}/{{testing}}"
         self.run = f"{self.root}/runs/{{recipe}}/{{schedule}}"
         self.search = f"{self.root}/search/{{search}}.json"
         self.trained = f"{self.root}/pretraining/train/{{model}}"
@@ -50,7 +50,7 @@ class Layout(DataLayout):
     # Runs
 
     def evaluations_of_run(self, recipe: str, schedule: str, points: str, testing: str) -> list[str]:
-        """Metrics of the checkpoints along a run: all of its `curve`, or its `end`."""
+        """Metrics of the segments along a run in which checkpoints are read: all of its `curve`, or its `end`."""
         return self._evaluations(self._study.runs[recipe, schedule], points, testing, "metrics.json")
 
     def training_of_run(self, recipe: str, schedule: str) -> list[str]:
@@ -187,12 +187,10 @@ class Layout(DataLayout):
         return f"{self.run.format(recipe=run.recipe.name, schedule=run.schedule.name)}/{name}"
 
     def _evaluations(self, run: Run, points: str, testing: str, name: str) -> list[str]:
-        folders = [
-            self.evaluation.format(
-                recipe=segment.recipe, segment=segment.name, iteration=iteration, testing=testing
-            )
-            for segment, iteration in run.checkpoints(points)
-        ]
+        folders = _once(
+            self.evaluation.format(recipe=segment.recipe, segment=segment.name, testing=testing)
+            for segment, _ in run.checkpoints(points)
+        )
         return [f"{folder}/{name}" for folder in folders]
 
 

@@ -188,13 +188,19 @@ def test_a_voc_replicate_is_voc_on_the_images_it_drew(
 def run(
     monkeypatch: pytest.MonkeyPatch, folder: Path, content: Any, detector: Detector, *more: str
 ) -> tuple[dict[str, Any], list[str]]:
-    write(folder, *content)
+    """Two checkpoints: one with these detections, and a later one with every second of them."""
+    truths, detections = content
+    annotations, path = write(folder, truths, detections)
+    found = folder / "detections"
+    found.mkdir()
+    path.rename(found / "30.json")
+    (found / "60.json").write_text(json.dumps(detections[::2]))
     training = Training(MODELS["R50_GN"], "random", "skip", 0, detector)
     recipe = detection_recipe(training, scale_named("smoke"))
     (folder / "recipe.json").write_text(recipe.model_dump_json())
-    line = ["evaluate", "--segment", "trunk-0-90", "--stage", "trunk", "--iteration", "90", *more]
-    for name in ("recipe", "detections", "annotations"):
-        line += [f"--{name}", str(folder / f"{name}.json")]
+    line = ["evaluate", "--segment", "trunk-0-90", "--stage", "trunk", "--iterations", "30", "60", *more]
+    line += ["--recipe", str(folder / "recipe.json"), "--annotations", str(annotations)]
+    line += ["--detections", str(found)]
     outputs = folder / "metrics.json", folder / "replicates.csv"
     line += ["--metrics", str(outputs[0]), "--replicates", str(outputs[1])]
     monkeypatch.setattr(sys, "argv", line)
@@ -209,26 +215,35 @@ def test_the_command_writes_metrics_and_replicates(
     options = ["--replicate-count", "2", "--testing", "test_aug"]
     metrics, lines = run(monkeypatch, tmp_path, drawn_set(0), detector, *options)
     assert metrics["testing"] == "test_aug"
-    assert list(metrics["metrics"]) == ["bbox", "segm"]
-    assert lines[0] == "replicate,iou_type,metric,value"
-    assert [line.rsplit(",", 1)[0] for line in lines[1:4]] == ["0,bbox,AP", "0,bbox,AP50", "0,bbox,AP75"]
-    assert len(lines) == 1 + 2 * 2 * 3
+    assert [checkpoint["iteration"] for checkpoint in metrics["checkpoints"]] == [30, 60]
+    assert [list(checkpoint["metrics"]) for checkpoint in metrics["checkpoints"]] == [["bbox", "segm"]] * 2
+    assert lines[0] == "iteration,replicate,iou_type,metric,value"
+    assert [line.rsplit(",", 1)[0] for line in lines[1:4]] == [
+        "30,0,bbox,AP",
+        "30,0,bbox,AP50",
+        "30,0,bbox,AP75",
+    ]
+    assert len(lines) == 1 + 2 * 2 * 2 * 3
+    for checkpoint in metrics["checkpoints"]:
+        files = tmp_path / "annotations.json", tmp_path / f"detections/{checkpoint['iteration']}.json"
+        assert checkpoint["metrics"] == evaluate.evaluate(*files, ("bbox", "segm"))
+    first, second = ([line for line in lines[1:] if line.startswith(start)] for start in ("30,", "60,"))
+    assert [line.partition(",")[2] for line in first] != [line.partition(",")[2] for line in second]
     assert all(len(line.rsplit(".", 1)[1]) == 4 for line in lines[1:])
 
 
 def test_no_replicates_leave_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics, lines = run(monkeypatch, tmp_path, drawn_set(0), "faster_rcnn", "--replicate-count", "0")
     assert metrics["testing"] == "single_scale"
-    assert list(metrics["metrics"]) == ["bbox"]
-    assert lines == ["replicate,iou_type,metric,value"]
+    assert [list(checkpoint["metrics"]) for checkpoint in metrics["checkpoints"]] == [["bbox"]] * 2
+    assert lines == ["iteration,replicate,iou_type,metric,value"]
 
 
 def test_the_command_scores_voc_by_its_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "voc"
     content = voc_set(folder, 0)
     metrics, lines = run(monkeypatch, tmp_path, content, "faster_rcnn", "--voc", str(folder), "val")
-    expected = voc_metrics.evaluate_voc(
-        tmp_path / "annotations.json", tmp_path / "detections.json", folder, "val"
-    )
-    assert metrics["metrics"] == expected
-    assert {line.rsplit(",", 1)[0].partition(",")[2] for line in lines[1:]} == {"bbox,AP50"}
+    for checkpoint in metrics["checkpoints"]:
+        files = tmp_path / "annotations.json", tmp_path / f"detections/{checkpoint['iteration']}.json"
+        assert checkpoint["metrics"] == voc_metrics.evaluate_voc(*files, folder, "val")
+    assert {line.rsplit(",", 1)[0].split(",", 2)[2] for line in lines[1:]} == {"bbox,AP50"}

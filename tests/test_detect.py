@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from tests.training import TinyWorld, run, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.errors import UserError
 from workflow_scripts.evaluation.coco_metrics import evaluate
-from workflow_scripts.evaluation.detect import detect, same_size_batches
+from workflow_scripts.evaluation.detect import detect, detect_each, main, same_size_batches
 from workflow_scripts.study.compiled.reading import read_recipe
 
 
@@ -33,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
 @pytest.fixture(scope="module")
 def checkpoint(recipe, world, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    job = run(training_command(folder, recipe, segment(0, 6, evaluations=(6,)), world))
+    job = run(training_command(folder, recipe, segment(0, 6, evaluations=(3, 6)), world))
     assert job.returncode == 0, job.stderr
     return folder / "checkpoints/6.safetensors"
 
@@ -68,6 +69,25 @@ def test_metrics_equal_pycocotools_on_the_dump(world, detections, tmp_path):
             assert ours[iou_type][name] == (None if value == -1 else pytest.approx(100 * value, abs=1e-12)), (
                 name
             )
+
+
+def test_checkpoints_of_one_job_detect_what_each_does_alone(recipe, world, checkpoint, detections):
+    files = world.val_annotations, world.val_images, "cpu"
+    early = checkpoint.with_name("3.safetensors")
+    together = list(detect_each(recipe, [checkpoint, early, checkpoint], *files))
+    assert together == [detections, detect(recipe, early, *files), detections]
+    assert together[0] != together[1]
+
+
+def test_a_checkpoint_that_is_missing_leaves_no_detections(recipe, world, checkpoint, tmp_path, monkeypatch):
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    words = ["--recipe", tmp_path / "recipe.json", "--checkpoints", checkpoint.parent, "--iterations", 3, 4]
+    words += ["--annotations", world.val_annotations, "--images", world.val_images]
+    output = tmp_path / "out/detections"
+    monkeypatch.setattr(sys, "argv", ["detect", *map(str, [*words, "--output", output])])
+    with pytest.raises(UserError, match=r"checkpoints/4\.safetensors"):
+        main()
+    assert list(output.parent.iterdir()) == []
 
 
 def test_batches_hold_neighbours_of_one_size():

@@ -24,7 +24,9 @@ def test_iterations_and_what_sharing_saves(complete_data: dict[str, Any]) -> Non
 def test_hours_and_gigabytes_follow_from_the_costs(complete_data: dict[str, Any]) -> None:
     prices = {
         "iteration": {"R50": 0.36},
-        "evaluation": {"R50": 0.0},
+        "detection": {"R50": 0.0},
+        "scoring": 0.0,
+        "start": 0.0,
         "megaparameters": {"R50": 1000.0},
         "detections": 0.0,
     }
@@ -33,6 +35,25 @@ def test_hours_and_gigabytes_follow_from_the_costs(complete_data: dict[str, Any]
     segments = 6 + 5  # the trunk to 480k in six pieces, and five tails
     checkpoints = 480 // 30 + 5 * 60 // 10
     assert found["fig1"].gigabytes == pytest.approx(2 * 4 * (2 * segments + checkpoints))
+
+
+def test_jobs_start_and_checkpoints_are_evaluated_in_the_time_that_is_planned(
+    complete_data: dict[str, Any],
+) -> None:
+    """Both initialisations of 2x: two pieces of trunk, evaluated once and twice, and a tail, evaluated six times."""
+    prices = {"iteration": {"R50": 0.0}, "detection": {"R50": 100.0}, "scoring": 7.0, "start": 20.0}
+    weights = {"source": "r50.pth", "sha256": "0" * 64}
+    found = costs(
+        complete_data,
+        "fig1",
+        schedules=["2x"],
+        pretraining={"fetch": {"R50_GN": weights}},
+        numbers={"costs": prices, "resources": {"train": {"gpu": 8}}},
+    )["fig1"]
+    segments, checkpoints = 2 * 3, 2 * (1 + 3 + 6)
+    assert found.jobs == 3 * segments
+    seconds = segments * 20 * 8 + segments * 20 + checkpoints * 100
+    assert found.hours == pytest.approx(seconds / 3600), "scoring takes no GPU"
 
 
 def test_published_weights_leave_no_pretraining(complete_data: dict[str, Any]) -> None:

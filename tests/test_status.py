@@ -38,9 +38,11 @@ def said(
 
 
 def evaluated(results: Path, name: str, iteration: int, metrics: dict[str, dict[str, float]]) -> None:
-    folder = results / f"evaluation/coco-R50_GN-random-seed0/{name}/{iteration}/single_scale"
+    folder = results / f"evaluation/coco-R50_GN-random-seed0/{name}/single_scale"
     folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps({"iteration": iteration, "metrics": metrics}))
+    before = {"iteration": iteration - 1, "metrics": {"bbox": {"AP": 98.0}}}
+    checkpoints = [{"iteration": iteration, "metrics": metrics}, before]
+    (folder / "metrics.json").write_text(json.dumps({"checkpoints": checkpoints}))
 
 
 def done(results: Path, name: str, iteration: int) -> None:

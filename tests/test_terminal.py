@@ -62,13 +62,13 @@ def test_costs_give_a_jobs_seconds() -> None:
     study = compile_study({"scale": "smoke", "experiments": ["fig1"]})
     recipe = "coco-R50_GN-random-seed0"
     segment = {"recipe": recipe, "segment": "trunk-2-8"}
-    assert seconds_expected(study, "train", segment) == pytest.approx(6 * 0.1)
-    once, test_aug = (
-        seconds_expected(study, "detect", {"recipe": recipe, "testing": testing})
-        for testing in ("single_scale", "test_aug")
-    )
-    assert (once, test_aug) == (5, 5 * study.scale.test_aug.versions)
-    assert seconds_expected(study, "evaluate", segment) == 0
+    assert seconds_expected(study, "train", segment) == pytest.approx(5 + 6 * 0.1)
+    once = seconds_expected(study, "detect", {**segment, "testing": "single_scale"})
+    cascade = {"recipe": "coco-cascade-R50_GN-random-side0.8-seed0", "segment": "tail-50-52-54"}
+    test_aug = seconds_expected(study, "detect", {**cascade, "testing": "test_aug"})
+    assert (once, test_aug) == (5 + 1, 5 + 1 * study.scale.test_aug.versions)
+    assert seconds_expected(study, "evaluate", {**segment, "testing": "single_scale"}) == 0
+    assert seconds_expected(study, "recipe", segment) == 0
 
 
 # The run as a whole
@@ -166,12 +166,12 @@ def test_what_searches_add_is_the_plans() -> None:
     search = Job.of("search", {"search": "10k-R50_GN-pretrained"}, chooses=True)
     waiting = [Job.of("concatenate", {"experiment": "fig7_right", "kind": "evaluations"}), search]
     added = after_searches(study, waiting)
-    # 6 iterations pre-trained and 9 random: each a trunk, evaluated twice, and a tail, evaluated at its end.
+    # 6 iterations pre-trained and 9 random: each a trunk and a tail, and both are evaluated.
     assert Counter(job.rule for job in added) == {
         "recipe": 2,
         "train": 4,
-        "detect": 6,
-        "evaluate": 6,
+        "detect": 4,
+        "evaluate": 4,
         "run_evaluations": 2,
     }
     assert after_searches(study, [search]) == [], "no experiment waits for it"

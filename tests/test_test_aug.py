@@ -63,11 +63,13 @@ def test_detections_are_those_of_detectron2(world, tmp_path, detector):
 
 def test_only_the_options_augment(world, tmp_path, monkeypatch):
     recipe, _, weights = untrained("mask_rcnn", world, tmp_path)
-    recipe_file, output = tmp_path / "recipe.json", tmp_path / "detections.json"
+    recipe_file, output = tmp_path / "recipe.json", tmp_path / "detections"
+    weights = weights.rename(tmp_path / "90.safetensors")
     recipe_file.write_text(recipe.model_dump_json())
     paths = {
         "--recipe": recipe_file,
-        "--weights": weights,
+        "--checkpoints": tmp_path,
+        "--iterations": 90,
         "--annotations": world.val_annotations,
         "--images": world.val_images,
         "--output": output,
@@ -77,7 +79,7 @@ def test_only_the_options_augment(world, tmp_path, monkeypatch):
     def dump(*options: str):
         monkeypatch.setattr(sys, "argv", ["detect", *words, *options])
         main()
-        return json.loads(output.read_text())
+        return json.loads((output / "90.json").read_text())
 
     arguments = (recipe, weights, world.val_annotations, world.val_images, "cpu")
     assert dump() == detect(*arguments)

@@ -45,7 +45,8 @@ def test_evaluations_of_a_run_are_one_row_a_metric_by_iteration(tmp_path: Path) 
     paths = []
     for iteration, segment, stage in ((90, "tail-90", "tail"), (30, "trunk-0-60", "trunk")):
         found = {"bbox": {"AP": iteration / 2, "AP50": None, "categories": {"cup": 1.0}}, "segm": {"AP": 7.0}}
-        content = {"segment": segment, "stage": stage, "iteration": iteration, "metrics": found}
+        checkpoints = [{"iteration": iteration, "metrics": found}]
+        content = {"segment": segment, "stage": stage, "checkpoints": checkpoints}
         paths.append(tmp_path / f"{iteration}.json")
         paths[-1].write_text(json.dumps(content))
 
@@ -63,6 +64,19 @@ def test_evaluations_of_a_run_are_one_row_a_metric_by_iteration(tmp_path: Path) 
         ("tail-90", "tail", 90, "segm", "AP", late),
     ]
     assert table["value"].fillna(-1).tolist() == [15.0, -1, 7.0, 45.0, -1, 7.0]
+
+
+def test_of_a_segment_all_checkpoints_are_the_curve_and_the_last_is_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    checkpoints = [
+        {"iteration": iteration, "metrics": {"bbox": {"AP": ap, "AP50": ap}}}
+        for iteration, ap in ((90, 30.0), (60, 40.0), (30, 20.0))
+    ]
+    path.write_text(json.dumps({"segment": "tail-90", "stage": "tail", "checkpoints": checkpoints}))
+    curve, end = (runs.evaluations(RECIPE, "10k-random", [path], points) for points in ("curve", "end"))
+    assert curve["iteration"].tolist() == [30, 30, 60, 60, 90, 90]
+    assert curve["value"].tolist() == [20, 20, 40, 40, 30, 30]
+    assert end[["iteration", "metric", "value"]].to_numpy().tolist() == [[90, "AP", 30], [90, "AP50", 30]]
 
 
 def test_a_run_without_metrics_is_a_heading() -> None:
@@ -104,12 +118,14 @@ def test_commands_gather_what_they_are_told(tmp_path: Path, monkeypatch: pytest.
     recipe, lines, metrics = (tmp_path / name for name in ("recipe.json", "a.jsonl", "a.json"))
     recipe.write_text(RECIPE.model_dump_json())
     lines.write_text('{"iteration": 20, "loss": 2.5}\n')
-    found = {"segment": "tail-90", "stage": "tail", "iteration": 90, "metrics": {"bbox": {"AP": 45.0}}}
-    metrics.write_text(json.dumps(found))
+    checkpoints = [{"iteration": at, "metrics": {"bbox": {"AP": at / 2}}} for at in (60, 90)]
+    metrics.write_text(json.dumps({"segment": "tail-90", "stage": "tail", "checkpoints": checkpoints}))
     known = ("--recipe", recipe, "--schedule", "10k-random")
     for kind, path in (("training", lines), ("evaluations", metrics)):
         output = tmp_path / f"{kind}.csv"
-        command(monkeypatch, runs.main, kind, *known, "--metrics", path, "--output", output)
+        command(
+            monkeypatch, runs.main, kind, *known, "--metrics", path, "--points", "end", "--output", output
+        )
 
     written = read_run(tmp_path / "evaluations.csv")
     assert (written["run"].item(), written["value"].item()) == (LABELS["run"], 45.0)

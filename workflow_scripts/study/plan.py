@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compile import compile_study
-from workflow_scripts.study.compiled.experiments import Testing
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Run, Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.compiled.study import ExperimentRun, Study
@@ -128,11 +127,11 @@ def _cost(study: Study, name: str, experiments: list[str] | tuple[str, ...], seg
     )
 
 
-def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, Testing]]:
+def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, str]]:
     """(recipe, segment, testing) of each segment whose checkpoints are evaluated."""
-    found: set[tuple[str, str, Testing]] = set()
+    found: set[tuple[str, str, str]] = set()
     for name in names:
-        ends: list[tuple[Run, str, Testing]] = [
+        ends: list[tuple[Run, str, str]] = [
             (run, "end", "single_scale")
             for search in study.searches_of(name)
             for run in study.searches[search].runs.values()
@@ -159,14 +158,14 @@ def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
     return costs.iteration.get(recipe.backbone, 0.0) * cascade
 
 
-def _seconds_detecting(study: Study, recipe: str, segment: str, testing: Testing) -> float:
+def _seconds_detecting(study: Study, recipe: str, segment: str, testing: str) -> float:
     costs = study.scale.costs
     versions = 1 if testing == "single_scale" else study.scale.test_aug.versions
     each = costs.detection.get(study.recipes[recipe].backbone, 0.0) * versions
     return costs.start + each * len(study.evaluated[recipe, segment, testing])
 
 
-def _seconds_scoring(study: Study, recipe: str, segment: str, testing: Testing) -> float:
+def _seconds_scoring(study: Study, recipe: str, segment: str, testing: str) -> float:
     return study.scale.costs.scoring * len(study.evaluated[recipe, segment, testing])
 
 

@@ -40,7 +40,7 @@ class Study:
     runs: dict[tuple[str, str], Run]
     members: dict[str, tuple[ExperimentRun, ...]] = field(repr=False)
     segments: dict[tuple[str, str], Segment] = field(repr=False)
-    evaluated: dict[tuple[str, str, Testing], tuple[int, ...]] = field(repr=False)
+    evaluated: dict[tuple[str, str, str], tuple[int, ...]] = field(repr=False)
     """By recipe, segment and testing: the iterations of the checkpoints that any experiment reads, asked for or not.
 
     One job evaluates them together: so another experiment that is asked for evaluates nothing again."""
@@ -116,13 +116,13 @@ def _members(plan: PlannedExperiment, runs: Mapping[PlannedRun, Run]) -> Iterato
 
 def _evaluated(
     members: Mapping[str, tuple[ExperimentRun, ...]], searches: Mapping[str, Search]
-) -> dict[tuple[str, str, Testing], tuple[int, ...]]:
-    read: list[tuple[Run, str, Testing]] = [
+) -> dict[tuple[str, str, str], tuple[int, ...]]:
+    read: list[tuple[Run, str, str]] = [
         (run, "end", "single_scale") for search in searches.values() for run in search.runs.values()
     ]
     for member in (member for each in members.values() for member in each if member.points != "training"):
         read.append((member.run, member.points, member.testing))
-    found: dict[tuple[str, str, Testing], set[int]] = {}
+    found: dict[tuple[str, str, str], set[int]] = {}
     for run, points, testing in read:
         for segment, iteration in run.checkpoints(points):
             found.setdefault((segment.recipe, segment.name, testing), set()).add(iteration)

@@ -143,20 +143,18 @@ def states(segments: Iterable[Segment]) -> set[str]:
 
 
 def metrics(segments: Iterable[Segment]) -> set[str]:
-    """What evaluating all checkpoints of segments makes."""
+    """What evaluating segments makes."""
     return {
-        f"evaluation/{segment.recipe}/{segment.name}/{iteration}/single_scale/{name}"
+        f"evaluation/{segment.recipe}/{segment.name}/single_scale/{name}"
         for segment in segments
-        for iteration in segment.evaluations
+        if segment.evaluations
         for name in ("metrics.json", "replicates.csv")
     }
 
 
 def ends(runs: Iterable[Run]) -> set[str]:
     """What evaluating only the end of runs makes."""
-    return metrics(
-        run.segments[-1].model_copy(update={"evaluations": (run.schedule.iterations,)}) for run in runs
-    )
+    return metrics(run.segments[-1] for run in runs)
 
 
 def trained(jobs: Jobs) -> set[str]:

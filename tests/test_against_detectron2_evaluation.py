@@ -225,16 +225,18 @@ def evaluated(
 ) -> dict[str, Any]:
     """Our metrics, by the two commands that jobs run."""
     files = {
-        name: str(folder / name) for name in ("recipe.json", "detections.json", "metrics.json", "samples.csv")
+        name: str(folder / name) for name in ("recipe.json", "detections", "metrics.json", "samples.csv")
     }
     about = ["--recipe", files["recipe.json"], "--annotations", str(annotations)]
-    given = ["--weights", str(weights), "--images", str(images), "--output", files["detections.json"]]
-    monkeypatch.setattr(sys, "argv", ["detect", *about, *given])
+    at = ["--iterations", weights.stem]
+    given = ["--checkpoints", str(weights.parent), "--images", str(images), "--output", files["detections"]]
+    monkeypatch.setattr(sys, "argv", ["detect", *about, *at, *given])
     detecting.main()
-    place = ["--segment", "trunk-0-1", "--stage", "trunk", "--iteration", "1", "--replicate-count", "0"]
-    given = ["--detections", files["detections.json"], "--metrics", files["metrics.json"]]
+    place = ["--segment", "trunk-0-1", "--stage", "trunk", "--replicate-count", "0"]
+    given = [*at, "--detections", files["detections"], "--metrics", files["metrics.json"]]
     monkeypatch.setattr(
         sys, "argv", ["evaluate", *about, *place, *given, "--replicates", files["samples.csv"]]
     )
     evaluating.main()
-    return json.loads(Path(files["metrics.json"]).read_text())["metrics"]
+    (checkpoint,) = json.loads(Path(files["metrics.json"]).read_text())["checkpoints"]
+    return checkpoint["metrics"]

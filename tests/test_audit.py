@@ -99,9 +99,9 @@ ARTEFACTS = {
     "state": "training/coco-*/trunk-*/state.safetensors",
     "checkpoint": "training/coco-*/trunk-*/checkpoints/*.safetensors",
     "lines of metrics": "training/coco-*/trunk-*/metrics.jsonl",
-    "detections": "evaluation/*/*/*/single_scale/detections.json",
-    "metrics": "evaluation/*/*/*/single_scale/metrics.json",
-    "replicates": "evaluation/*/*/*/single_scale/replicates.csv",
+    "detections": "evaluation/*/*/single_scale/detections/*.json",
+    "metrics": "evaluation/*/*/single_scale/metrics.json",
+    "replicates": "evaluation/*/*/single_scale/replicates.csv",
     "table of a run": "runs/*/*/curve-single_scale.csv",
     "tidy table": "tables/fig7_left-evaluations.csv",
     "figure": "figures/fig7_left.png",
@@ -119,7 +119,7 @@ def test_a_changed_bit_is_named(found: Audit, what: str) -> None:
 
 
 def test_an_altered_record_is_named(found: Audit) -> None:
-    path = one(f"evaluation/*/*/*/single_scale/*{ENDING}")
+    path = one(f"evaluation/*/*/single_scale/*{ENDING}")
     with altered(path):
         assert ("broken record", str(path)) in found()
 
@@ -134,7 +134,7 @@ def test_a_file_that_is_gone_is_named(found: Audit, what: str) -> None:
 
 
 def test_a_record_that_is_gone_leaves_files_that_nothing_tells_of(found: Audit) -> None:
-    path = one(f"evaluation/*/*/*/single_scale/metrics.json{ENDING}")
+    path = one(f"evaluation/*/*/single_scale/metrics.json{ENDING}")
     kept = path.with_name(".kept")
     path.rename(kept)
     assert ("no record", str(path).removesuffix(ENDING)) in found()
@@ -226,7 +226,7 @@ def test_the_tree_goes_down_to_images_and_pretraining(
     for name in (
         "tables/fig7_left-evaluations.csv",
         "metrics.json",
-        "detections.json",
+        "single_scale/detections",
         "state.safetensors",
         "backbone.safetensors",
         "images-coco-train.csv",

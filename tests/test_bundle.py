@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 CONFIG = {"scale": "smoke", "experiments": ["fig1", "table2"], "schedules": ["2x"], "seeds": [0]}
 RESULTS = Path("results/smoke")
 TABLE = "results/smoke/tables/table2.csv"
-METRICS = "results/smoke/evaluation/coco-R50_GN-random-seed0/trunk-0-2/2/single_scale/metrics.json"
+METRICS = "results/smoke/evaluation/coco-R50_GN-random-seed0/trunk-0-2/single_scale/metrics.json"
 FIGURE_RECORD = f"results/smoke/figures/fig1.png{ENDING}"
 
 

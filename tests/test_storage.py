@@ -17,6 +17,6 @@ def test_temporary_files_go_and_results_stay(tmp_path: Path) -> None:
     checkout.snakemake("--profile", "profiles/local", "--quiet", "all")
     assert (checkout.results / "report.html").exists()
     assert list(checkout.results.glob("evaluation/**/metrics.json"))
-    for gone in ("training/**/state.safetensors", "training/**/checkpoints", "evaluation/**/detections.json"):
+    for gone in ("training/**/state.safetensors", "training/**/checkpoints", "evaluation/**/detections"):
         assert not list(checkout.results.glob(gone)), gone
     assert checkout.jobs() == {}

@@ -69,17 +69,21 @@ def _more(
 def main() -> None:
     """Run the command line, which is that of the module it stands for."""
     parser = argparse.ArgumentParser()
-    for name in ("recipe", "weights", "annotations", "images", "output"):
+    for name in ("recipe", "checkpoints", "annotations", "images", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--iterations", type=int, nargs="+", required=True)
     parser.add_argument("--test-aug-sides", type=int, nargs="+")
     parser.add_argument("--test-aug-longest", type=int)
     told = parser.parse_args()
     truth = json.loads(told.annotations.read_text())
     assert all((told.images / image["file_name"]).is_file() for image in truth["images"])
     detector = json.loads(told.recipe.read_text())["detector"]
-    assert told.weights.is_file()
-    results = planted(truth, detector, str(told.weights), told.test_aug_sides is not None)
-    told.output.write_text(json.dumps(results))
+    told.output.mkdir()
+    for iteration in told.iterations:
+        weights = told.checkpoints / f"{iteration}.safetensors"
+        assert weights.is_file()
+        results = planted(truth, detector, str(weights), told.test_aug_sides is not None)
+        (told.output / f"{iteration}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

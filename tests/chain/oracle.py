@@ -87,19 +87,12 @@ class Oracle:
     # What it is worth
 
     def folder(self, point: Point) -> Path:
-        return (
-            self.study.results
-            / "evaluation"
-            / point.recipe
-            / point.segment
-            / str(point.iteration)
-            / point.testing
-        )
+        return self.study.results / "evaluation" / point.recipe / point.segment / point.testing
 
     def metrics(self, point: Point) -> dict[tuple[str, str], float]:
         """AP, AP50 and AP75 in percent of each kind that the detector of a checkpoint is scored by."""
         recipe = read(self.study.results / "recipes" / f"{point.recipe}.json")
-        detections = self.folder(point) / "detections.json"
+        detections = self.folder(point) / f"detections/{point.iteration}.json"
         if recipe["train_set"] == "voc":
             return {("bbox", "AP50"): voc_map(self.study.data / "voc/VOC2012", detections)}
         name = "person_keypoints" if recipe["train_set"] == "keypoints" else "instances"

@@ -78,4 +78,11 @@ def _differences(cells: Cells, by_schedule: bool) -> Cells:
 def replicates(oracle: Oracle, point: Point, kind: tuple[str, str]) -> np.ndarray:
     """A checkpoint's AP on each resample of the images."""
     resampled = rows(oracle.folder(point) / "replicates.csv")
-    return np.array([float(row["value"]) for row in resampled if (row["iou_type"], row["metric"]) == kind])
+    wanted = (str(point.iteration), *kind)
+    return np.array(
+        [
+            float(row["value"])
+            for row in resampled
+            if (row["iteration"], row["iou_type"], row["metric"]) == wanted
+        ]
+    )

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from workflow_scripts.files import write_json
 from workflow_scripts.jobs.job import job
@@ -50,7 +49,7 @@ def judge(finding: Finding) -> tuple[Word, str]:
 
     It is shown if all of its claims hold, each at `LEVEL`: that needs no correction for their number, for one that does
     not hold is enough to prevent it. It is contradicted if a claim fails, and of many one fails by chance: so a claim
-    must fail at `LEVEL` after Holm's correction for the number of claims that were judged.
+    must fail at `LEVEL` divided by the number of claims that were judged (Bonferroni).
     """
     held, undecided, unjudged = (finding.having(each) for each in ("holds", "undecided", "not judged"))
     against = _against(finding)
@@ -82,11 +81,8 @@ def judge(finding: Finding) -> tuple[Word, str]:
 
 def _against(finding: Finding) -> list[Claim]:
     """The claims that fail beyond what the number of claims explains."""
-    judged = [claim for claim in finding.claims if claim.outcome != "not judged"]
-    if not judged:
-        return []
-    rejected = multipletests([claim.p_fails for claim in judged], alpha=LEVEL, method="holm")[0]
-    return [claim for claim, far in zip(judged, rejected, strict=True) if far and claim.outcome == "fails"]
+    judged = len(finding.claims) - len(finding.having("not judged"))
+    return [claim for claim in finding.having("fails") if claim.p_fails * judged <= LEVEL]
 
 
 def _some(what: str, texts: Sequence[str]) -> list[str]:

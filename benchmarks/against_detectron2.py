@@ -263,7 +263,7 @@ def noncentrality(freedom: float) -> float:
     def lack(n: float) -> float:
         return stats.nct.sf(critical, freedom, n) + stats.nct.cdf(-critical, freedom, n) - PROBABILITY
 
-    return float(optimize.brentq(lack, 0.0, 100.0))
+    return float(optimize.brentq(lack, 0.0, 10.0))
 
 
 def told(comparison: Comparison, metric: str) -> str:

@@ -14,8 +14,8 @@ import pandas as pd
 PARTS = {
     "pre-training": ("training/classification-*", "pretraining"),
     "training detectors": ("training",),
-    "detecting": ("evaluation/*-detect.tsv",),
-    "scoring": ("evaluation/*-evaluate.tsv",),
+    "detecting": ("*-detect.tsv",),
+    "scoring": ("*-evaluate.tsv",),
     "gathering tables": ("recipes", "runs", "tables", "search"),
     "figures and report": ("figures", "study.tsv", "verdicts.tsv", "report.tsv"),
     "data": ("*",),
@@ -47,7 +47,9 @@ def part_of(job: Path) -> str:
 
 def as_text(jobs: pd.DataFrame) -> str:
     """A row a part, the dearest first, and all together."""
-    parts = jobs.groupby("part")["seconds"].agg(["count", "sum", "median"]).sort_values("sum", ascending=False)
+    parts = (
+        jobs.groupby("part")["seconds"].agg(["count", "sum", "median"]).sort_values("sum", ascending=False)
+    )
     total = parts["sum"].sum()
     lines = [f"{'':20} {'jobs':>6} {'minutes':>9} {'share':>7} {'seconds a job':>14}"]
     for part, row in parts.iterrows():

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
-from benchmarks import against_detectron2, coco_evaluation, dry_run, hashing, subsets, training_step
+from benchmarks import against_detectron2, coco_evaluation, dry_run, hashing, parts, subsets, training_step
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = {
@@ -35,6 +36,7 @@ SMALLEST = {
     "dry_run": (["--seeds", "1", "2", "--experiments", "fig1"], r"1 seeds: \d+ jobs.*\n2 seeds: \d+ jobs"),
     "gpu": (["--device", "cpu", "--small"], r"(?s)step +as trained: ours .*\nstudy +planning smoke"),
     "hashing": (["--gigabytes", "0.01", "--repeats", "1"], r"ours .* GB/s, openssl .* GB/s, ratio"),
+    "parts": (["{tmp_path}"], r"training detectors +1 +1\.0 +66\.7%(.|\n)*all +2 +1\.5"),
     "subsets": (["--images", "300", "--repeats", "1"], r"300 images, 2,181 annotations(.|\n)*subset pass"),
     "training_step": (["--steps", "10", "--images", "12"], r"ours is .* times as fast \(1 pairs of 5 steps"),
 }
@@ -53,6 +55,13 @@ NEEDS = {"gpu": pytest.mark.slow, "hashing": pytest.mark.needs_openssl}
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in SMALLEST])
 def test_it_runs(name: str, tmp_path: Path) -> None:
+    for job, seconds in {
+        "training/coco/trunk-0-2": 60,
+        "evaluation/coco/trunk-0-2/single_scale-detect": 30,
+    }.items():
+        measurement = tmp_path / f"benchmarks/{job}.tsv"
+        measurement.parent.mkdir(parents=True)
+        measurement.write_text(f"s\th:m:s\n{seconds}.0\t-\n")
     options, printed = SMALLEST[name]
     done = run(name, *(option.format(tmp_path=tmp_path) for option in options))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,6 +84,26 @@ def test_engines_that_disagree_are_not_compared() -> None:
         coco_evaluation.check_equal("bbox", metrics, np.array([np.nextafter(50.0, 51.0), math.nan]))
     with pytest.raises(SystemExit, match="expected an AP above 0, found 0"):
         coco_evaluation.check_equal("bbox", np.zeros(2), np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("job", "part"),
+    [
+        ("training/classification-R50_GN/cosine-0-6", "pre-training"),
+        ("pretraining/train-R50_GN", "pre-training"),
+        ("training/coco-R50_GN-random-seed0/trunk-0-2", "training detectors"),
+        ("evaluation/coco-R50_GN-random-seed0/trunk-0-2/single_scale-detect", "detecting"),
+        ("evaluation/coco-R50_GN-random-seed0/trunk-0-2/test_aug-evaluate", "scoring"),
+        ("runs/coco-R50_GN-random-seed0/2x-curve-single_scale", "gathering tables"),
+        ("tables/fig1-evaluations", "gathering tables"),
+        ("figures/fig1", "figures and report"),
+        ("report", "figures and report"),
+        ("images-coco-val", "data"),
+        ("world", "data"),
+    ],
+)
+def test_each_job_belongs_to_a_part(job: str, part: str) -> None:
+    assert parts.part_of(Path(f"{job}.tsv")) == part
 
 
 def test_plans_without_more_jobs_are_not_compared() -> None:
@@ -201,21 +230,14 @@ def test_steps_come_in_chunks(
     assert "expected a multiple of 5, 10 or more" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("t", "freedom", "p"),
-    [(2.306, 8, 0.05), (-3.355, 8, 0.01), (2.228, 10, 0.05), (1.96, 1e6, 0.05), (0, 3, 1)],
-)
-def test_p_is_that_of_students_tables(t: float, freedom: float, p: float) -> None:
-    assert against_detectron2.two_sided_p(t, freedom) == pytest.approx(p, rel=2e-3)
-
-
 def test_means_are_compared_by_welchs_test() -> None:
     """By hand: means 3 and 6, variances 2.5 and 10 of five each; t = -3 / sqrt(2.5), 6.25 / (0.0625 + 1) degrees."""
     found = against_detectron2.compare([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
     assert found.difference.value == -3
-    assert found.p == pytest.approx(against_detectron2.two_sided_p(3 / math.sqrt(2.5), 6.25 / 1.0625))
-    assert found.sides["ours"].low == pytest.approx(3 - 2.776 * math.sqrt(0.5), abs=1e-3)
-    assert found.difference.low < -6 < 0 < found.difference.high
+    expected = stats.ttest_ind([1, 2, 3, 4, 5], [2, 4, 6, 8, 10], equal_var=False)
+    assert (found.p, found.difference.freedom) == pytest.approx((expected.pvalue, 6.25 / 1.0625))
+    assert found.sides["ours"].interval[0] == pytest.approx(3 - 2.776 * math.sqrt(0.5), abs=1e-3)
+    assert found.difference.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
     same = against_detectron2.compare([1, 1], [1, 1])
     assert (same.p, same.found_difference) == (1, 0)
     assert against_detectron2.compare([1, 1], [2, 2]).p == 0
@@ -223,8 +245,8 @@ def test_means_are_compared_by_welchs_test() -> None:
 
 def test_power_is_that_of_cohens_tables() -> None:
     """Five of each side find a difference of 2.02 deviations with 80%, many 1.96 + 0.84 standard errors."""
-    assert against_detectron2.noncentrality(2.306, 8) == pytest.approx(2.024 * math.sqrt(5 / 2), rel=5e-3)
-    assert against_detectron2.noncentrality(1.96, 1e6) == pytest.approx(1.96 + 0.8416, rel=1e-3)
+    assert against_detectron2.noncentrality(8) == pytest.approx(2.024 * math.sqrt(5 / 2), rel=5e-3)
+    assert against_detectron2.noncentrality(1e6) == pytest.approx(1.96 + 0.8416, rel=1e-3)
 
 
 def test_trainings_that_were_kept_are_not_trained_again(

@@ -285,42 +285,39 @@ def test_a_cluster_names_its_jobs() -> None:
 # The answer
 
 
-def judged(main: str, why: str = "2 of 2 comparisons hold.", seeds: int = 3) -> list[dict[str, Any]]:
-    """Verdicts: the main conclusion's is given; one other is shown, one contradicted, one open, four not tested."""
-    method = "Welch's t over 3 seeds" if seeds > 1 else "bootstrap; one seed, whose spread is left out"
-    others = ["shown", "contradicted", "not shown", *["not shown"] * 4]
-    verdicts = [{"number": 2, "verdict": main, "why": why, "evidence": [{"method": method}]}]
-    for number, verdict in zip([1, 3, 4, 5, 6, 7, 8], others, strict=True):
-        told = "1 of 2 comparisons hold." if number < 5 else "Missing: runs."
-        verdicts.append({"number": number, "verdict": verdict, "why": told, "evidence": []})
-    return verdicts
+def judged(main: str) -> list[dict[str, Any]]:
+    """Verdicts: the main conclusion's is given; of the others one is shown, one contradicted and so on."""
+    others = ["shown", "contradicted", "undecided", "not judged", "not run", "not run", "not run"]
+    verdicts = [{"number": 2, "verdict": main}]
+    return verdicts + [
+        {"number": number, "verdict": verdict}
+        for number, verdict in zip([1, 3, 4, 5, 6, 7, 8], others, strict=True)
+    ]
 
 
 def test_the_answer_is_the_papers_main_conclusion_and_a_count() -> None:
     assert answer(judged("shown"), "mini") == (
         "This study finds what the paper found: detectors that start from random weights need more iterations and then "
-        "catch up with pre-trained ones; of the paper's 8 conclusions it supports 2, speaks against 1, leaves 1 open "
-        "and did not test 4."
+        "catch up with pre-trained ones; of the paper's 8 conclusions: 2 shown, 1 undecided, 1 not judged, 3 not run, "
+        "1 contradicted."
     )
 
 
 @pytest.mark.parametrize(
     ("main", "beginning"),
     [
-        (judged("shown", seeds=1), "This study points to what the paper found, that"),
-        (judged("indicated"), "This study points to what the paper found, that"),
-        (judged("contradicted"), "This study's results speak against what the paper found"),
-        (judged("not shown", "1 of 2 comparisons hold."), "This study leaves open whether"),
-        (judged("not shown", "Missing: two schedules."), "This study did not train what would tell whether"),
+        ("indicated", "This study points to what the paper found: "),
+        ("contradicted", "This study's results speak against what the paper found, that"),
+        ("indicated against", "This study's results speak against what the paper found, that"),
+        ("undecided", "This study leaves open whether"),
+        ("not judged", "This study trained too short to tell whether"),
+        ("not run", "This study did not train what would tell whether"),
     ],
 )
-def test_the_answer_claims_no_more_than_was_found(main: list[dict[str, Any]], beginning: str) -> None:
-    assert answer(main, "mini").startswith(beginning)
-    assert ("luck" in answer(main, "mini")) == ("points to" in beginning)
-
-
-def test_one_seed_against_the_paper_may_be_luck_as_well() -> None:
-    assert "with one seed that may be luck" in answer(judged("contradicted", seeds=1), "paper")
+def test_the_answer_claims_no_more_than_was_found(main: str, beginning: str) -> None:
+    told = answer(judged(main), "mini")
+    assert told.startswith(beginning)
+    assert ("with so few seeds that may be luck" in told) == main.startswith("indicated")
 
 
 def test_smoke_has_no_answer() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.report.words import MEANINGLESS_SCALE, ONE_SEED, SPEAKS_AGAINST, SUPPORTS, WORDS
+from workflow_scripts.report.words import FEW_SEEDS, MEANINGLESS_SCALE, SPEAKS_AGAINST, SUPPORTS, WORDS
 
 QUESTION = 2
 """The conclusion that the study is about: random init needs more iterations, and then catches up."""
@@ -32,7 +32,7 @@ def answer_of(path: str, scale: str) -> str:
 
 def _main(main: Mapping[str, Any]) -> str:
     verdict = main["verdict"]
-    luck = ", though with one seed that may be luck" if verdict in ONE_SEED else ""
+    luck = ", though with so few seeds that may be luck" if verdict in FEW_SEEDS else ""
     if verdict in SUPPORTS:
         return f"This study {'points to' if luck else 'finds'} what the paper found: {CATCH_UP}{luck}"
     if verdict in SPEAKS_AGAINST:

@@ -23,6 +23,9 @@ from workflow_scripts.report.words import MEANINGLESS_SCALE, Word
 from workflow_scripts.tables.tidy import LABEL_COLUMNS, read_evaluations, read_training
 
 SOME = 2
+SEVERAL = 3
+"""Seeds of each initialisation that it takes to show something. With two, the spread of trainings is known so badly
+that intervals can hold the truth in 93.5% where 95% are meant."""
 LEVEL = (1 - CONFIDENCE) / 2
 """One-sided, as one end of an interval: of ties, at most this share is called shown, and at most this contradicted."""
 TRAINING_COLUMNS = [*LABEL_COLUMNS, "iteration", "value", "source"]
@@ -57,7 +60,7 @@ def judge(finding: Finding) -> tuple[Word, str]:
     if not finding.claims:
         verdict: Word = "not run"
     elif against:
-        several = any(claim.estimate.seeds > 1 for claim in against)
+        several = any(claim.estimate.seeds >= SEVERAL for claim in against)
         verdict = "contradicted" if several else "indicated against"
     elif undecided or by_chance:
         verdict = "undecided"
@@ -66,7 +69,7 @@ def judge(finding: Finding) -> tuple[Word, str]:
     elif finding.missing:
         verdict = "not run"
     else:
-        several = all(claim.estimate.seeds > 1 for claim in held)
+        several = all(claim.estimate.seeds >= SEVERAL for claim in held)
         verdict = "shown" if several else "indicated"
     parts = [f"{len(held)} of {len(finding.claims)} comparisons hold."] if finding.claims else []
     parts += _some("Fails", [_numbers(claim) for claim in against])

@@ -5,18 +5,18 @@ from typing import Literal, get_args
 Word = Literal[
     "shown", "indicated", "undecided", "not judged", "not run", "indicated against", "contradicted"
 ]
-"""Several seeds show or contradict; one seed can only indicate, since how trainings vary is unknown then."""
+"""Three seeds show or contradict; fewer can only indicate, since how trainings vary is not known well enough then."""
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTS: tuple[Word, ...] = ("shown", "indicated")
 SPEAKS_AGAINST: tuple[Word, ...] = ("contradicted", "indicated against")
-ONE_SEED: tuple[Word, ...] = ("indicated", "indicated against")
+FEW_SEEDS: tuple[Word, ...] = ("indicated", "indicated against")
 MEANINGS: dict[Word, str] = {
-    "shown": "every comparison holds, with several seeds",
-    "indicated": "every comparison holds, with one seed: how trainings vary is unknown",
+    "shown": "every comparison holds, with three seeds or more",
+    "indicated": "every comparison holds, with one or two seeds: how trainings vary is not known well enough",
     "undecided": "an interval reaches to both sides of what was to be told apart",
     "not judged": "trainings have not converged, or AP means nothing at this scale",
     "not run": "what would tell was not trained",
-    "indicated against": "a comparison fails, with one seed: how trainings vary is unknown",
-    "contradicted": "a comparison fails, with several seeds",
+    "indicated against": "a comparison fails, with one or two seeds: how trainings vary is not known well enough",
+    "contradicted": "a comparison fails, with three seeds or more",
 }
 MEANINGLESS_SCALE = "smoke"

@@ -261,7 +261,8 @@ def noncentrality(freedom: float) -> float:
     critical = stats.t.ppf(0.975, freedom)
 
     def lack(n: float) -> float:
-        return stats.nct.sf(critical, freedom, n) + stats.nct.cdf(-critical, freedom, n) - PROBABILITY
+        other_side = np.nan_to_num(stats.nct.cdf(-critical, freedom, n))  # too small to be computed
+        return stats.nct.sf(critical, freedom, n) + other_side - PROBABILITY
 
     return float(optimize.brentq(lack, 0.0, 10.0))
 

@@ -105,7 +105,13 @@ rule table:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         code=lambda wildcards: code(
-            "tables", table_module(wildcards.experiment), "layout", "published", "results", "tidy"
+            "tables",
+            table_module(wildcards.experiment),
+            "convergence",
+            "layout",
+            "published",
+            "results",
+            "tidy",
         ),
     output:
         csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),

@@ -18,7 +18,7 @@ rule figure:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
-        tables=code("tables", "published", "tidy"),
+        tables=code("tables", "convergence", "published", "tidy"),
     output:
         png=report(LAYOUT.figure("{experiment}")[0], category="Figures", labels={"name": "{experiment}"}),
         pdf=LAYOUT.figure("{experiment}")[1],

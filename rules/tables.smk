@@ -104,9 +104,8 @@ rule table:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
-        code=lambda wildcards: code(
-            "tables", table_module(wildcards.experiment), "layout", "published", "results", "tidy"
-        ),
+        making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
+        code=code("tables", "convergence", "layout", "published", "results", "tidy"),
     output:
         csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
         markdown=LAYOUT.table("{experiment}")[1],

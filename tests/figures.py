@@ -58,7 +58,10 @@ def evaluations(
             "iou_type": iou_type,
         }
         chain = {i: v for i, v in TRUNK.items() if i <= drop} | tail
-        rows += [point(value + gain + seed, iteration=i, **known) for i, value in chain.items()]
+        rows += [
+            point(value + gain + seed, iteration=i, stage="trunk" if i <= drop else "tail", **known)
+            for i, value in chain.items()
+        ]
     return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
 
 
@@ -155,6 +158,15 @@ def dots(axes: Axes) -> dict[str, list[tuple[float, int]]]:
             name = "random" if lane < 0 else "pretrained"
             found[name].append((line.get_xdata()[0], round(line.get_ydata()[0])))
     return {name: sorted(points, key=lambda xy: xy[1]) for name, points in found.items()}
+
+
+def open_marks(axes: Axes) -> list[tuple[float, float]]:
+    """Where the ends stand that are drawn as not converged: white, with an edge in the colour of their line."""
+    white = [
+        line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "white"
+    ]
+    assert all(line.get_markeredgecolor() == line.get_color() for line in white)
+    return sorted(tuple(map(float, xy)) for line in white for xy in line.get_xydata())
 
 
 def ends(axes: Axes) -> list[str]:

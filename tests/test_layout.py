@@ -265,13 +265,16 @@ def test_figures_and_tables_and_what_they_are_made_from() -> None:
 
 def test_the_report_reads_what_was_asked_for() -> None:
     curve = ("trunk-0-2/single_scale", "trunk-2-8/single_scale", "tail-8-10-12/single_scale")
-    voc = [("random", "tail-6-8-9/single_scale"), ("pretrained", "tail-4-5-6/single_scale")]
+    voc = {
+        "random": ("trunk-0-6/single_scale", "tail-6-8-9/single_scale"),
+        "pretrained": ("trunk-0-4/single_scale", "tail-4-5-6/single_scale"),
+    }
     replicates = [
         *(path for name in (RANDOM, PRETRAINED) for path in evaluation(name, *curve, name="replicates.csv")),
         *(
             path
-            for name, end in voc
-            for path in evaluation(VOC.replace("pretrained", name), end, name="replicates.csv")
+            for name, segments in voc.items()
+            for path in evaluation(VOC.replace("pretrained", name), *segments, name="replicates.csv")
         ),
     ]
     assert DRAWN.asked_replicates(chose(DECAYED)) == replicates

@@ -49,25 +49,25 @@ images,pretrained,pre-training,128000000,declared,"Fig. 2, from the text"
 """
 HEAD = (
     "train_set,subset,model,setting,initialisation,schedule,point,iteration,iou_type,metric,"
-    "value,standard_deviation,seeds,published,comparable,source\n"
+    "value,standard_deviation,seeds,converged,published,comparable,source\n"
 )
 TABLES = {
     "table1": """\
-coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,36.8,sign,results/180/metrics.json
-coco,all,R50 GN,baseline,pretrained,2x,end,180,bbox,AP,40.1,0.2,2,40.3,sign,results/a.json; results/b.json
+coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,,36.8,sign,results/180/metrics.json
+coco,all,R50 GN,baseline,pretrained,2x,end,180,bbox,AP,40.1,0.2,2,,40.3,sign,results/a.json; results/b.json
 """,
     "table2": """\
-coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,41.3,sign,results/180/metrics.json
-coco,all,R50 GN,baseline,random,2x,end,180,segm,AP,33.1,,1,36.6,sign,results/180/metrics.json
+coco,all,R50 GN,baseline,random,2x,end,180,bbox,AP,36.84,,1,,41.3,sign,results/180/metrics.json
+coco,all,R50 GN,baseline,random,2x,end,180,segm,AP,33.1,,1,,36.6,sign,results/180/metrics.json
 """,
     "table3": """\
-coco,all,X152 GN,train aug,random,6x,end,540,bbox,AP,46.1,,1,46.4,sign,results/540/metrics.json
-coco,all,X152 GN,cascade + train aug,random,,end,,bbox,AP,,,,48.6,sign,
+coco,all,X152 GN,train aug,random,6x,end,540,bbox,AP,46.1,,1,,46.4,sign,results/540/metrics.json
+coco,all,X152 GN,cascade + train aug,random,,end,,bbox,AP,,,,,48.6,sign,
 """,
     "text": """\
-coco,3.5k,R50 GN,re-searched hyper-parameters,random,3.5k-random,peak,40,bbox,AP,8.8,,1,9.3,sign,r/40.json
-coco,3.5k,R50 GN,re-searched hyper-parameters,pretrained,3.5k-pretrained,peak,30,bbox,AP,15.5,,1,16,sign,r/30.json
-coco,3.5k,R50 GN,re-searched hyper-parameters,difference,,peak,,bbox,AP,-6.7,,1,-6.7,sign,r/40.json; r/30.json
+coco,3.5k,R50 GN,re-searched hyper-parameters,random,3.5k-random,peak,40,bbox,AP,8.8,,1,,9.3,sign,r/40.json
+coco,3.5k,R50 GN,re-searched hyper-parameters,pretrained,3.5k-pretrained,peak,30,bbox,AP,15.5,,1,,16,sign,r/30.json
+coco,3.5k,R50 GN,re-searched hyper-parameters,difference,,peak,,bbox,AP,-6.7,,1,,-6.7,sign,r/40.json; r/30.json
 """,
 }
 SEARCH = {

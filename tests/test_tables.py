@@ -192,9 +192,9 @@ def test_table1_leaves_cells_empty_and_models_out_where_the_study_has_no_run(pub
     assert (missing["published"], missing["source"]) == (41.1, "")
     assert table.header == ["2x", "3x", "4x", "5x", "6x"]
     assert [r.labels[0] for r in table.rows] == ["R50 GN"] * 6
-    assert table.rows[0].cells == ["30.0", "41.0", "", "", ""]
+    assert table.rows[0].cells == ["30.0", "41.0‡", "", "", ""]
     assert table.rows[1].cells == ["36.8", "39.5", "40.6", "40.7", "41.3"]
-    assert table.rows[4].cells[:2] == ["−10.0", "+2.0"]
+    assert table.rows[4].cells[:2] == ["−10.0", "+2.0‡"]
 
 
 def test_a_run_that_the_paper_lacks_has_a_cell(published: pd.DataFrame) -> None:
@@ -236,7 +236,7 @@ def test_a_finished_table_keeps_its_texts(tmp_path: Path, published: pd.DataFram
     assert list(back.columns) == list(results.columns) == RESULT_COLUMNS
     assert (back["schedule"].unique().tolist(), back["model"].unique().tolist()) == (["90"], ["NA"])
     assert (tmp_path / "table1.csv").read_text().splitlines()[1] == (
-        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,36.8,size,"
+        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,,36.8,size,"
         "results/coco-R50_GN-random-seed0/2x/180.json"
     )
 
@@ -255,7 +255,7 @@ def test_table2_chooses_each_best_schedule_by_box_ap(published: pd.DataFrame) ->
         "w/ pre-train (2x)",
         "random − pre-train (3x − 2x)",
     ]
-    assert table.rows[0].cells == ["41.0", "61.0", "45.0", "36.0", "", ""]
+    assert table.rows[0].cells == ["41.0‡", "61.0‡", "45.0‡", "36.0‡", "", ""]
     assert table.rows[5].cells == ["+0.2", "+0.1", "+1.0", "+0.2", "+0.5", "+0.2"]
 
 

@@ -70,14 +70,17 @@ class Oracle:
         first, second, end = length(schedule)
         return Point(recipe, f"tail-{first}-{second}-{end}", end, testing)
 
-    def curve(self, recipe: str, schedule: str, trunk: str | None = None) -> list[Point]:
-        """All that is evaluated along a run, which leaves the `trunk` of another recipe at its first drop."""
+    def curve(
+        self, recipe: str, schedule: str, trunk: str | None = None, fork: int | None = None
+    ) -> list[Point]:
+        """All that is evaluated along a run, which leaves another recipe's `trunk` at its first drop or at a `fork`."""
         first, second, end = length(schedule)
         short = schedule in SHORT
-        cuts = [0, first] if short else [0, *range(1, first, X), first]
+        fork = fork or first
+        cuts = [0, first] if short else sorted({0, *range(1, first, X), fork, first})
         periods = (end // 2, end // 2) if short else (2, 4)
         points = [
-            Point(trunk or recipe, f"trunk-{start}-{stop}", iteration)
+            Point((trunk or recipe) if stop <= fork else recipe, f"trunk-{start}-{stop}", iteration)
             for start, stop in itertools.pairwise(cuts)
             for iteration in back(start, stop, periods[0])
         ]

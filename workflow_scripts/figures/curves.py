@@ -8,7 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.figures.style import HALO, MUTED, Style, ap_remarks, context, footnote, legend
+from workflow_scripts.figures.style import (
+    HALO,
+    MUTED,
+    Style,
+    ap_remarks,
+    context,
+    draw_ends,
+    footnote,
+    legend,
+)
+from workflow_scripts.tables.convergence import converged
 from workflow_scripts.tables.published import of_experiment
 from workflow_scripts.tables.tidy import (
     INITIALISATIONS,
@@ -55,23 +65,23 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
     """Panels side by side: value (percent) against iteration, a colour an initialisation, a line a schedule.
 
     AP has one scale for all panels, iterations have one each. Several seeds give their mean, in a band of one
-    standard deviation.
+    standard deviation. The end of a training that has not converged is an open mark.
     """
     evaluations = pd.concat([panel.rows for panel in panels])
     with context(style):
         width = style.width * (0.75 + 0.25 * len(panels))
         figure = Figure(figsize=(width, style.width * 0.6), layout="constrained")
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, panel in zip(grid, panels, strict=True):
-            _panel(axes, panel, style)
+        ends = [_panel(axes, panel, style) for axes, panel in zip(grid, panels, strict=True)]
         _limits(grid, end_points(evaluations))
         grid[0].set_ylabel(f"{ylabel} (%)")
         marked = any(panel.published is not None and len(panel.published) for panel in panels)
         marks = "published end points" if marked else ""
-        entries = legend(evaluations, style, marks, ms=5, lw=1.6)
-        figure.legend(*entries, loc="outside upper right", ncols=3)
+        unconverged = not pd.concat(ends)["converged"].all()
+        handles, labels = legend(evaluations, style, marks, unconverged, ms=5, lw=1.6)
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(handles))
         comparable = all(panel.published is not None for panel in panels)
-        footnote(figure, ap_remarks(evaluations["seed"].nunique(), comparable), style)
+        footnote(figure, ap_remarks(evaluations["seed"].nunique(), comparable, unconverged), style)
         return figure
 
 
@@ -82,15 +92,23 @@ def chains(evaluations: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(mean="mean", deviation="std").fillna({"deviation": 0.0}).reset_index()
 
 
-def _panel(axes: Axes, panel: Panel, style: Style) -> None:
+def _ends(panel: Panel, points: pd.DataFrame) -> pd.DataFrame:
+    """The last of the `chains` of each schedule, and whether it has `converged`: so too where that cannot be told."""
+    schedule = ["initialisation", "schedule"]
+    ends = points.loc[points.groupby(schedule)["iteration"].idxmax()]
+    return ends.merge(converged(panel.rows)[[*schedule, "converged"]], how="left").fillna({"converged": True})
+
+
+def _panel(axes: Axes, panel: Panel, style: Style) -> pd.DataFrame:
+    """Draws a panel; returns its `_ends`."""
     points = chains(panel.rows)
-    ends = points.loc[points.groupby(["initialisation", "schedule"])["iteration"].idxmax()]
+    ends = _ends(panel, points)
     axes.grid(axis="y")
     for initialisation in INITIALISATIONS:
         colour = getattr(style.colours, initialisation)
         _curves(axes, points[points["initialisation"] == initialisation], colour)
         own = ends[ends["initialisation"] == initialisation]
-        axes.plot(own["iteration"], own["mean"], "o", ms=5, color=colour, mec="white", mew=0.8, zorder=4)
+        draw_ends(axes, own["iteration"], own["mean"], own["converged"], colour, 5)
     _label_ends(axes, ends, style)
     if panel.published is not None:
         _published(axes, ends, panel.published, style)
@@ -98,6 +116,7 @@ def _panel(axes: Axes, panel: Panel, style: Style) -> None:
         axes.text(0.5, 0.5, "no checkpoint has a value", transform=axes.transAxes, ha="center", color=MUTED)
     _schedules(axes, ends, *iteration_axis(axes, points["iteration"].max() if len(points) else 1))
     axes.set_title(panel.title, loc="left", pad=20)
+    return ends
 
 
 def _curves(axes: Axes, points: pd.DataFrame, colour: str) -> None:

@@ -15,13 +15,20 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.figures.command import draw_from_arguments
-from workflow_scripts.figures.style import HALO, MUTED, Style, ap_remarks, context, footnote, legend
-from workflow_scripts.jobs.job import job
-from workflow_scripts.tables.published import of_experiment, read_published
-from workflow_scripts.tables.tidy import (
-    IOU_TYPE_LABELS,
-    read_evaluations,
+from workflow_scripts.figures.style import (
+    HALO,
+    MUTED,
+    Style,
+    ap_remarks,
+    context,
+    draw_ends,
+    footnote,
+    legend,
 )
+from workflow_scripts.jobs.job import job
+from workflow_scripts.tables.convergence import converged
+from workflow_scripts.tables.published import of_experiment, read_published
+from workflow_scripts.tables.tidy import IOU_TYPE_LABELS, read_evaluations
 
 SETTINGS = ("baseline", "train aug", "cascade + train aug", "cascade + train aug + test aug")
 IOU_TYPES = ("bbox", "segm")
@@ -34,10 +41,12 @@ NARROWEST = 2.0
 def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
     """Dots of AP (percent) by setting, a panel a model and kind of AP.
 
-    Several seeds are a mean with one standard deviation, and a faint dot each. `published`, if not None, marks the
-    paper's values. Raises `UserError` where the table holds no AP of these settings.
+    Several seeds are a mean with one standard deviation, and a faint dot each; a mean is open where the training has
+    not converged. `published`, if not None, marks the paper's values. Raises `UserError` where the table holds no AP
+    of these settings.
     """
-    rows = longest(table)
+    rows = longest(table).merge(converged(table), how="left").fillna({"converged": True})
+    unconverged = not rows["converged"].all()
     paper = None if published is None else of_experiment(published, "fig5")
     models = list(dict.fromkeys(rows["model"]))
     kinds = [name for name in IOU_TYPES if name in set(rows["iou_type"])]
@@ -54,9 +63,9 @@ def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> F
         for column in grid.T:
             _limits(column)
         marks = "published" if published is not None else ""
-        entries = legend(rows, style, marks, ms=5.5, ls="")
-        figure.legend(*entries, loc="outside upper right", ncols=3)
-        remarks = ap_remarks(rows["seed"].nunique(), published is not None)
+        handles, labels = legend(rows, style, marks, unconverged, ms=5.5, ls="")
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(handles))
+        remarks = ap_remarks(rows["seed"].nunique(), published is not None, unconverged)
         footnote(figure, ["In brackets: the schedule.", *remarks], style)
         return figure
 
@@ -96,7 +105,7 @@ def _dots(
         if len(values) > 1:
             axes.scatter(values, [y] * len(values), s=9, color=colour, alpha=0.4, lw=0, zorder=2)
             axes.errorbar(mean, y, xerr=deviation, color=colour, lw=1.2, capsize=2)
-        axes.plot(mean, y, "o", ms=5.5, color=colour, mec="white", mew=0.8, zorder=4)
+        draw_ends(axes, [mean], [y], [group["converged"].all()], colour, 5.5)
         axes.annotate(
             f"{mean:.1f} ({', '.join(dict.fromkeys(group['schedule']))})",
             (max(mean + deviation, *values, *marks), y),

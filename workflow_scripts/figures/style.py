@@ -1,6 +1,7 @@
 """How figures look, and how they are written so that the same table gives the same bytes."""
 
 import textwrap
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import matplotlib
 import msgspec
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.tables.convergence import UNCONVERGED_IF
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS
 
 INK = "#22272e"
@@ -100,18 +103,33 @@ def footnote(figure: Figure, sentences: list[str], style: Style) -> None:
     figure.supxlabel(text, fontsize=size, color=MUTED, x=0.99, ha="right")
 
 
-def ap_remarks(seeds: int, comparable: bool) -> list[str]:
-    """What a figure of AP says below: what several seeds are drawn as, and why published values are missing."""
+def draw_ends(
+    axes: Axes, xs: Sequence[float], ys: Sequence[float], converged: Sequence[bool], colour: str, size: float
+) -> None:
+    """Round marks of `size` points; open where a training has not converged."""
+    for full, face, edge, width in ((True, colour, "white", 0.8), (False, "white", colour, 1.4)):
+        marks = [(x, y) for x, y, has in zip(xs, ys, converged, strict=True) if has == full]
+        if marks:
+            points = zip(*marks, strict=True)
+            axes.plot(*points, "o", ms=size, color=colour, mfc=face, mec=edge, mew=width, zorder=4)
+
+
+def ap_remarks(seeds: int, comparable: bool, unconverged: bool) -> list[str]:
+    """What a figure of AP says below: what bands and open marks are, and why published values are missing."""
     remarks = [f"Mean and standard deviation of {seeds} seeds."] if seeds > 1 else []
+    if unconverged:
+        remarks.append(f"Open marks have not converged: {UNCONVERGED_IF}.")
     if not comparable:
         remarks.append("Published values are not drawn: at this scale AP is not comparable with the paper's.")
     return remarks
 
 
-def legend(rows: pd.DataFrame, style: Style, published: str, **line: Any) -> tuple[list[Line2D], list[str]]:
+def legend(
+    rows: pd.DataFrame, style: Style, published: str, unconverged: bool, **line: Any
+) -> tuple[list[Line2D], list[str]]:
     """Handles and labels of the initialisations in `rows`; `published` names the diamonds, where there are any.
 
-    line: how the initialisations are drawn, beside their colour and marker.
+    unconverged: whether there are open marks. line: how the initialisations are drawn, beside their colour and marker.
     """
     present = [name for name in INITIALISATIONS if name in set(rows["initialisation"])]
     handles = [
@@ -122,6 +140,9 @@ def legend(rows: pd.DataFrame, style: Style, published: str, **line: Any) -> tup
     if published:
         handles.append(Line2D([], [], ls="", marker="D", ms=5.5, mfc="none", mec=INK))
         labels.append(published)
+    if unconverged:
+        handles.append(Line2D([], [], ls="", marker="o", ms=5, mfc="white", mec=INK, mew=1.4))
+        labels.append("not converged")
     return handles, labels
 
 

@@ -1,33 +1,25 @@
 """A study's evaluations by what was trained: random init and pre-training, schedule by schedule."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.report.intervals import Sample, number
-from workflow_scripts.tables.convergence import LEAST_AP, Gain, gain_per_doubling
+from workflow_scripts.tables.convergence import LEAST_AP, Gain, gains
 from workflow_scripts.tables.tidy import (
     EVALUATION_COLUMNS,
     INITIALISATION_LABELS,
     INITIALISATIONS,
     IOU_TYPE_LABELS,
+    Metric,
 )
 
-Metric = tuple[str, str]
-"""IoU type and metric: ("bbox", "AP75")."""
 SAME = ["run", "setting", "iteration", "iou_type", "metric"]
 """Rows that agree in these are one number, read by several figures and tables."""
 REPLICATE_COLUMNS = ["iteration", "replicate", "iou_type", "metric", "value"]
-BOX: Metric = ("bbox", "AP")
-BOX50: Metric = ("bbox", "AP50")
-BOX75: Metric = ("bbox", "AP75")
-MASK: Metric = ("segm", "AP")
-KEYPOINT: Metric = ("keypoints", "AP")
-MAIN: dict[str, Metric] = {"coco": BOX, "keypoints": KEYPOINT, "voc": BOX50}
-"""What each training set is scored by, and whether a training has converged told."""
 NAMED = {"keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
 
@@ -79,6 +71,7 @@ class Results:
             (Arm(*labels), str(initialisation)): group
             for (*labels, initialisation), group in rows.groupby([*LABELS, "initialisation"])
         }
+        self._gains = gains(rows)
         self._replicate_files = {path.parent: path for path in replicates}
         self._replicates: dict[Path, dict[tuple[int, str, str], pd.Series]] = {}
 
@@ -118,17 +111,8 @@ class Results:
         return 0 if run.empty else int(run["iteration"].max())
 
     def gain(self, arm: Arm, initialisation: str, schedule: str) -> Gain | None:
-        """What twice the length would add to the main metric; None where too little was evaluated to tell.
-
-        With test augmentation only the end is evaluated: the same trainings without it tell.
-        """
-        runs = set(self._run(arm, initialisation, schedule)["run"])
-        others = [other for other, of in self._runs if of == initialisation and other != arm]
-        for each in (arm, *sorted(others)):
-            rows = self._metric(self._of(each, initialisation), MAIN[arm.train_set])
-            if runs & set(rows["run"]) and (gain := gain_per_doubling(rows, schedule)):
-                return gain
-        return None
+        """What twice the length would add to the main metric; None where too little was evaluated to tell."""
+        return self._gains.get((*astuple(arm), initialisation, schedule))
 
     def not_converged(self, arm: Arm, initialisation: str, schedule: str) -> str:
         """Why nobody may say that a training would not get further; empty where it has converged."""

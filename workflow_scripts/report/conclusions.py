@@ -14,19 +14,10 @@ from collections.abc import Callable
 import pandas as pd
 
 from workflow_scripts.report.claims import Claim, Finding
-from workflow_scripts.report.comparisons import (
-    BOX,
-    BOX50,
-    BOX75,
-    MAIN,
-    MASK,
-    Arm,
-    Metric,
-    Results,
-    metric_label,
-)
+from workflow_scripts.report.comparisons import Arm, Results, metric_label
 from workflow_scripts.report.intervals import Estimate, Sample, estimate
 from workflow_scripts.report.pairs import Pair, ends, peaks
+from workflow_scripts.tables.tidy import BOX, BOX50, BOX75, MAIN, MASK, Metric
 
 REFERENCE = Arm("coco", "all", "baseline", "R50 GN")
 DEFAULT = "default hyper-parameters"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from workflow_scripts.report.claims import Claim
-from workflow_scripts.report.comparisons import Arm, Metric, Results, metric_label
+from workflow_scripts.report.comparisons import Arm, Results, metric_label
 from workflow_scripts.report.intervals import Estimate, Sample, estimate
+from workflow_scripts.tables.tidy import Metric
 
 NO_WORSE_SHARE = 0.025
 """Random init is no worse if it lacks less than this share of the pre-trained value: 1 point of the paper's 41 AP.

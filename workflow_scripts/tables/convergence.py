@@ -16,11 +16,19 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from workflow_scripts.tables.tidy import MAIN
+
 SHARE = 0.1
 """Of the AP at the end. What decides is the value: few checkpoints give a wide interval, which is told beside it."""
 LEAST_AP = 1.0
 """In percent. A training that ends lower has not learned, however flat its curve is."""
 CONFIDENCE = 0.95
+UNCONVERGED_IF = (
+    f"twice the length would still add more than {100 * SHARE:g}% of the AP, or AP is below {LEAST_AP:g}"
+)
+"""For people, below figures and tables."""
+TRAINING = ["train_set", "subset", "setting", "model", "initialisation", "schedule"]
+"""What tells one training's rows, of all its seeds, from another's."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,39 @@ class Gain:
     def converged(self) -> bool:
         """Whether it has, by `SHARE` and `LEAST_AP`."""
         return self.end >= LEAST_AP and self.share <= SHARE
+
+
+def converged(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """`TRAINING`, and whether it has `converged` (a nullable boolean): of the trainings of which that can be told.
+
+    evaluations: as `tidy.read_evaluations` reads them.
+    """
+    told = [(*training, gain.converged) for training, gain in gains(evaluations).items()]
+    return pd.DataFrame(told, columns=[*TRAINING, "converged"]).astype({"converged": "boolean"})
+
+
+def gains(evaluations: pd.DataFrame) -> dict[tuple[str, ...], Gain]:
+    """What doubling its length would add to the main metric (`tidy.MAIN`) of each training, by `TRAINING`.
+
+    Of those of which it can be told. With test augmentation only the end is evaluated: the same runs under another
+    setting tell then.
+    """
+    kinds = zip(evaluations["train_set"], evaluations["iou_type"], evaluations["metric"], strict=True)
+    rows = evaluations.loc[[MAIN.get(train_set) == tuple(kind) for train_set, *kind in kinds]]
+    found = {
+        (*labels, schedule): (
+            gain_per_doubling(arm, schedule),
+            set(arm.loc[arm["schedule"] == schedule, "run"]),
+        )
+        for labels, arm in rows.groupby(TRAINING[:-1])
+        for schedule in arm["schedule"].unique()
+    }
+    told = {}
+    for training, (own, runs) in found.items():
+        others = (gain for gain, of in found.values() if gain and runs & of)
+        if gain := own or next(others, None):
+            told[training] = gain
+    return told
 
 
 def gain_per_doubling(rows: pd.DataFrame, schedule: str) -> Gain | None:

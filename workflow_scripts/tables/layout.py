@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.tables.convergence import UNCONVERGED_IF
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, IOU_TYPE_LABELS, schedule_order
 
 PUBLISHED = {
@@ -21,8 +22,16 @@ PUBLISHED = {
     ),
 }
 """By what ours compare in: how published values are named, and the note below the table."""
-LATEX = {"−": "$-$", "±": "$\\pm$", "†": "$\\dagger$", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}"}
-
+UNCONVERGED = "‡"
+UNCONVERGED_NOTE = f"{UNCONVERGED} Not converged, of a difference at least one side: {UNCONVERGED_IF}."
+LATEX = {
+    "−": "$-$",
+    "±": "$\\pm$",
+    "†": "$\\dagger$",
+    UNCONVERGED: "$\\ddagger$",
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+}
 
 TRAIN_SET_LABELS = {"coco": "", "keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
@@ -91,7 +100,8 @@ def grid(results: pd.DataFrame, layout: Layout) -> Grid:
         chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
         rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
         rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
-    return Grid(list(layout.row), header, rows, note)
+    marked = any(UNCONVERGED in cell for row in rows for cell in row.cells)
+    return Grid(list(layout.row), header, rows, f"{note} {UNCONVERGED_NOTE}" if marked else note)
 
 
 def markdown(table: Grid) -> str:
@@ -150,8 +160,9 @@ def _cell(cell: dict[Hashable, Any] | None) -> tuple[str, str, list[str]]:
         return "", "", []
     spread = _number(cell["standard_deviation"])
     ours = _number(cell["value"], cell["signed"]) + (f" ± {spread}" if spread else "")
+    mark = UNCONVERGED if ours and cell["converged"] == "false" else ""
     return (
-        ours,
+        ours + mark,
         _number(cell["published"], cell["signed"]),
         [path for path in cell["source"].split("; ") if path],
     )
@@ -170,4 +181,4 @@ def _latex_row(texts: list[str]) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return re.sub(r"[&%$#_{}−±†\\~]", lambda found: LATEX.get(found[0], f"\\{found[0]}"), text)
+    return re.sub(r"[&%$#_{}−±†‡\\~]", lambda found: LATEX.get(found[0], f"\\{found[0]}"), text)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.tables.convergence import converged
 from workflow_scripts.tables.layout import LAYOUTS, grid, latex, markdown
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import (
@@ -19,6 +20,7 @@ from workflow_scripts.tables.tidy import (
 )
 
 COMPARABLE = {"paper": "size", "smoke": "nothing"}
+CONVERGED = {True: "true", False: "false"}
 ROW = ["train_set", "subset", "model", "setting"]
 PAIR = [*ROW, "iou_type", "metric", "point"]
 """What pairs the two initialisations, each at a schedule of its own; `point` is the run's "end" or its "peak"."""
@@ -36,6 +38,7 @@ COLUMNS = [
     "value",
     "standard_deviation",
     "seeds",
+    "converged",
     "published",
     "comparable",
     "source",
@@ -53,7 +56,7 @@ def baseline(evaluations: pd.DataFrame) -> pd.DataFrame:
 
 def ends(evaluations: pd.DataFrame) -> pd.DataFrame:
     """`over_seeds` of each run's last evaluated checkpoint."""
-    return over_seeds(end_points(evaluations).assign(point="end"))
+    return over_seeds(end_points(evaluations).assign(point="end"), evaluations)
 
 
 def boxes_and_masks(results: pd.DataFrame) -> pd.DataFrame:
@@ -63,19 +66,21 @@ def boxes_and_masks(results: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def over_seeds(ends: pd.DataFrame) -> pd.DataFrame:
+def over_seeds(points: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
     """One row a `CELL`: mean and standard deviation (n - 1; NaN for one seed) of values in percent.
 
-    `source` names all seeds' files, separated by "; ". A seed without a value is not among `seeds`.
+    points: those of the evaluations that count. `source` names all seeds' files, separated by "; ". A seed without a
+    value is not among `seeds`. `converged` is a nullable boolean, empty where the evaluations do not tell.
     """
-    groups = ends.groupby(CELL, sort=False)
-    return groups.agg(
+    groups = points.groupby(CELL, sort=False)
+    cells = groups.agg(
         iteration=("iteration", "max"),
         value=("value", "mean"),
         standard_deviation=("value", "std"),
         seeds=("value", "count"),
         source=("source", join_sources),
-    ).reset_index()
+    )
+    return cells.reset_index().merge(converged(evaluations), how="left")
 
 
 def join_sources(sources: pd.Series) -> str:
@@ -108,7 +113,7 @@ def beside(ours: pd.DataFrame, paper: pd.DataFrame, key: list[str]) -> pd.DataFr
 def with_differences(results: pd.DataFrame, key: list[str] = PAIR) -> pd.DataFrame:
     """Adds rows "random - pre-train" of `value` and `published`; seeds are independent, so variances add.
 
-    key: the columns that pair the two initialisations.
+    key: the columns that pair the two initialisations. A difference has `converged` where both have.
     """
     random, pretrained = (results[results["initialisation"] == name] for name in ("random", "pretrained"))
     both = random.merge(pretrained, on=key, suffixes=("", "_pretrained"))
@@ -123,6 +128,7 @@ def with_differences(results: pd.DataFrame, key: list[str] = PAIR) -> pd.DataFra
         value=both["value"] - both["value_pretrained"],
         standard_deviation=squares**0.5,
         seeds=both[["seeds", "seeds_pretrained"]].min(axis=1),
+        converged=both["converged"] & both["converged_pretrained"],
         published=both["published"] - both["published_pretrained"],
         source=[
             join_sources(pd.Series(pair))
@@ -136,6 +142,7 @@ def finish(results: pd.DataFrame, paper: pd.DataFrame, scale: str) -> pd.DataFra
     """`COLUMNS` in reading order, the paper's rows first and in its order, without models that this study did not run.
 
     `comparable` says in what ours compare with published values: `COMPARABLE`, else the "sign" of differences.
+    `converged` is "true", "false", or empty where that cannot be told.
     """
     ran = results.loc[results["source"].fillna("") != "", "model"].unique()
     results = results[results["model"].isin(ran)]
@@ -154,14 +161,18 @@ def finish(results: pd.DataFrame, paper: pd.DataFrame, scale: str) -> pd.DataFra
         name: ranked[name].astype(float).round(4) for name in ("value", "standard_deviation", "published")
     }
     counts = {name: ranked[name].astype("Int64") for name in ("iteration", "seeds")}
-    return ranked.assign(**numbers, **counts)[COLUMNS].reset_index(drop=True)
+    told = ranked["converged"].map(CONVERGED).fillna("")
+    return ranked.assign(**numbers, **counts, converged=told)[COLUMNS].reset_index(drop=True)
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
     """A finished table from its CSV. Raises `UserError` on a missing file or column."""
     try:
         table = pd.read_csv(
-            path, dtype={"schedule": str}, keep_default_na=False, na_values={name: [""] for name in NUMBERS}
+            path,
+            dtype={"schedule": str, "converged": str},
+            keep_default_na=False,
+            na_values={name: [""] for name in NUMBERS},
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no such table. Make it first.") from None

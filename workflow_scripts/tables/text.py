@@ -54,8 +54,8 @@ def make(evaluations: pd.DataFrame, published: pd.DataFrame, scale: str) -> pd.D
     quoted = pd.concat([QUOTED, CONTINUED.merge(evaluations[ROW].drop_duplicates())])
     paper = quoted.merge(of_paper(published), on=PAIR)
     ours = evaluations.merge(quoted, on=[name for name in PAIR if name != "point"])
-    points = [end_points(ours[ours["point"] == "end"]), peaks(ours[ours["point"] == "peak"])]
-    return finish(with_differences(beside(over_seeds(pd.concat(points)), paper, KEY)), paper, scale)
+    points = pd.concat([end_points(ours[ours["point"] == "end"]), peaks(ours[ours["point"] == "peak"])])
+    return finish(with_differences(beside(over_seeds(points, evaluations), paper, KEY)), paper, scale)
 
 
 def peaks(evaluations: pd.DataFrame) -> pd.DataFrame:

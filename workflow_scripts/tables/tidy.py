@@ -14,6 +14,16 @@ INITIALISATION_LABELS = {
 }
 IOU_TYPE_LABELS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
 
+Metric = tuple[str, str]
+"""IoU type and metric: ("bbox", "AP75")."""
+BOX: Metric = ("bbox", "AP")
+BOX50: Metric = ("bbox", "AP50")
+BOX75: Metric = ("bbox", "AP75")
+MASK: Metric = ("segm", "AP")
+KEYPOINT: Metric = ("keypoints", "AP")
+MAIN: dict[str, Metric] = {"coco": BOX, "keypoints": KEYPOINT, "voc": BOX50}
+"""What each training set is scored by, and whether a training has converged told."""
+
 LABEL_COLUMNS = [
     "run",
     "recipe",

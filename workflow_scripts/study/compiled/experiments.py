@@ -24,8 +24,8 @@ class Arm:
 
     `schedules`: None takes all of the study's. `searched`: the initialisation whose search on the same images finds the
     hyper-parameters; None takes those given. `switch`: how much before the end (in x) its trunk is cut, for a random
-    init's cascade to leave it there. `points`: which checkpoints are evaluated, the whole `curve` or the `end` of each
-    run; or no checkpoint, but its `training`.
+    init's cascade to leave it there. `points`: which checkpoints are evaluated, the whole `curve`, which tells whether a
+    run has converged, or the `end` of each run; or no checkpoint, but its `training`.
     """
 
     model: str
@@ -106,7 +106,7 @@ def _counted() -> tuple[Arm, ...]:
 def _enhanced(model: str, initialisation: Initialisation) -> dict[str, Arm]:
     """Fig. 5's four settings by name: train aug takes 9x from random init and 6x after pre-training."""
     random = initialisation == "random"
-    plain = Arm(model, initialisation, ("6x",), points="end")
+    plain = Arm(model, initialisation, ("6x",))
     augmented = replace(
         plain,
         schedules=("9x",) if random else ("6x",),
@@ -115,7 +115,7 @@ def _enhanced(model: str, initialisation: Initialisation) -> dict[str, Arm]:
         hyper_parameters=TRAIN_AUG,
     )
     cascade = replace(augmented, detector="cascade_mask_rcnn", setting="cascade + train aug")
-    tested = replace(cascade, testing="test_aug", setting="cascade + train aug + test aug")
+    tested = replace(cascade, testing="test_aug", setting="cascade + train aug + test aug", points="end")
     return {arm.setting: arm for arm in (plain, augmented, cascade, tested)}
 
 
@@ -166,8 +166,7 @@ def _found() -> tuple[Arm, ...]:
 def _faster(model: str) -> Arm:
     """Faster R-CNN with train aug, from random init."""
     detector: Detector = "faster_rcnn"
-    arm = Arm(model, "random", detector=detector, setting="train aug", hyper_parameters=TRAIN_AUG)
-    return replace(arm, points="end")
+    return Arm(model, "random", detector=detector, setting="train aug", hyper_parameters=TRAIN_AUG)
 
 
 def _vgg() -> tuple[Arm, ...]:
@@ -187,7 +186,7 @@ def _longer() -> tuple[Arm, ...]:
     Beside the runs that it quotes, so that both can be told apart by their setting.
     """
     random, pretrained = _vgg()
-    few = _both(replace(_searched("10k"), points="end"))
+    few = _both(_searched("10k"))
     voc = _voc()
     longer = (
         replace(random, schedules=("13x",)),
@@ -199,13 +198,17 @@ def _longer() -> tuple[Arm, ...]:
 
 
 def _quoted() -> tuple[Arm, ...]:
-    """What the paper says in its text alone, and the other initialisation beside it."""
+    """What the paper says in its text alone, and the other initialisation beside it.
+
+    X152's cascade stands there without test aug as well: along its curve it tells whether it has converged.
+    """
+    cascades = ("cascade + train aug", "cascade + train aug + test aug")
     return (
-        *_both(replace(_keypoints("2x"), points="end")),
+        *_both(_keypoints("2x")),
         *_vgg(),
-        *(_enhanced("X152_GN", each)["cascade + train aug + test aug"] for each in BOTH),
+        *(_enhanced("X152_GN", each)[setting] for setting in cascades for each in BOTH),
         *_both(_searched("3.5k")),
-        *_both(_searched("1k", points="end")),
-        _searched("1k", searched="random", points="end"),
+        *_both(_searched("1k")),
+        _searched("1k", searched="random"),
         *_voc(),
     )

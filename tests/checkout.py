@@ -22,6 +22,8 @@ from workflow_scripts.study.layout.results import Layout
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "scales", "reports", "profiles", "slurm", "envs")
 RESULTS = "results/smoke"
+EXPERIMENTS = ["fig1", "fig2", "fig7_right", "fig8", "table1", "table2"]
+"""Those of the main job, and two that rest on searches."""
 SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 
 # Rules that gather what others made, however many runs there are.
@@ -46,7 +48,8 @@ class Checkout:
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / name, folder / name)
-        config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "smoke"}
+        study = {"scale": "smoke", "experiments": EXPERIMENTS}
+        config = yaml.safe_load((ROOT / "config.yaml").read_text()) | study
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         return cls(folder)
 

@@ -206,7 +206,7 @@ def test_a_raised_recipe_version_is_named(found: Audit, monkeypatch: pytest.Monk
 def test_a_mixed_study_is_named(found: Audit) -> None:
     from workflow_scripts.jobs.record import write_record
 
-    file = Path(f"{one(ARTEFACTS['detections'])}{ENDING}")
+    file = Path(f"{one(ARTEFACTS['detections']).parent}{ENDING}")
     kept = file.read_bytes()
     record = read_record(file)
     record.versions["torch"] = "1.0"

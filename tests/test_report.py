@@ -87,7 +87,7 @@ SEARCH = {
     ],
 }
 VERDICTS = [
-    {"number": 2, "conclusion": "It <needs> more iterations.", "verdict": "not shown", "why": "Nothing ran."},
+    {"number": 2, "conclusion": "It <needs> more iterations.", "verdict": "not judged", "why": "All climb."},
     {
         "number": 1,
         "conclusion": "Training from random init is possible.",
@@ -95,6 +95,7 @@ VERDICTS = [
         "why": "R50 GN reaches 36.8.",
         "evidence": [
             {"what": "R50 GN 2x", "value": -1.25, "low": -2.0, "high": 0.5, "method": "3 seeds"}
+            | {"expects": "behind: below 0.0", "outcome": "undecided", "reason": ""}
             | {"sources": ["results/180/metrics.json", "results/evidence/metrics.json"]},
             {"what": "alone", "value": None, "low": None, "high": None, "method": "", "sources": []},
         ],
@@ -228,11 +229,12 @@ def test_values_link_to_the_files_they_were_read_from(folder: Path, monkeypatch:
 def test_verdicts_stand_by_number_with_their_evidence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = whole(monkeypatch)
 
-    assert "1 shown, 1 not shown, 0 contradicted." in text
+    assert "<dt>1 shown</dt>" in text and "<dt>1 not judged</dt>" in text and "<dt>0" not in text
     assert text.index("1. Training from random init") < text.index("2. It &lt;needs&gt; more iterations.")
     assert '<span class="verdict shown">✓ shown</span>' in text
-    assert '<span class="verdict not-shown">? not shown</span>' in text
-    assert "R50 GN 2x: <strong>−1.25</strong> (−2.00 to 0.50), 3 seeds\n" in text
+    assert '<span class="verdict not-judged">? not judged</span>' in text
+    told = "R50 GN 2x: <strong>−1.25</strong> (−2.00 to 0.50): <strong>undecided</strong> (behind: below 0.0), 3 seeds"
+    assert f"{told}\n" in text
     assert "alone: <strong>–</strong>\n" in text
     assert "conclusions" not in Page(report(monkeypatch)).ids
 

@@ -90,6 +90,8 @@ def test_what_is_tested_at_several_scales_is_told_of_by_the_same_run_without() -
         (TEST_AUG, "pretrained"): True,
     }
     assert told(table(rows[4])) == {}, "alone, its end tells nothing"
+    masks = rows[4] | {"iou_type": "segm"}
+    assert told(table(*rows[:4], masks)) == {(CASCADE, "random"): False, (TEST_AUG, "random"): False}
 
 
 def test_what_can_be_told_of_by_its_own_rows_is() -> None:

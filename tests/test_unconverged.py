@@ -90,6 +90,16 @@ def test_what_is_tested_at_several_scales_is_told_of_by_the_same_run_without() -
         (TEST_AUG, "pretrained"): True,
     }
     assert told(table(rows[4])) == {}, "alone, its end tells nothing"
+    masks = rows[4] | {"iou_type": "segm"}
+    assert told(table(*rows[:4], masks)) == {(CASCADE, "random"): False, (TEST_AUG, "random"): False}
+
+
+def test_what_can_be_told_of_by_its_own_rows_is() -> None:
+    first, second = training(JUST_NOT), training(JUST)
+    other = [row | {"setting": "train aug"} for row in second]
+    assert first[0]["run"] == other[0]["run"]
+
+    assert told(table(*first, *other)) == {("baseline", "random"): False, ("train aug", "random"): True}
 
 
 def test_a_training_that_has_learned_nothing_has_not_converged() -> None:
@@ -147,6 +157,7 @@ def test_on_less_data_each_panel_has_marks_of_its_own() -> None:
     figure = fig7.draw(pd.concat([more[more["subset"] == "35k"], rows]), Style(), None)
 
     assert [open_marks(axes) for axes in figure.axes] == [[], [], [(200, 4.5)]]
+    assert "not converged\n" in texts(figure)
 
 
 def test_enhanced_baselines_are_open_in_boxes_and_masks_where_their_boxes_have_not_converged() -> None:
@@ -191,10 +202,22 @@ def test_a_cell_of_a_training_that_has_not_converged_is_marked_and_so_is_its_dif
     assert "40.0$\\ddagger$" in latex(finished) and latex(finished).isascii()
 
 
-def test_without_a_mark_there_is_no_note() -> None:
-    results = table1.make(table(*training(JUST, schedule="2x")), PUBLISHED, "paper")
+def test_without_a_mark_there_is_no_note_and_an_empty_cell_has_no_mark() -> None:
+    """Without a pre-trained side there is no difference, whatever the other."""
+    one = table1.make(table(*training(JUST, schedule="2x")), PUBLISHED, "paper")
+    assert "‡" not in markdown(grid(one, LAYOUTS["table1"]))
 
-    assert "‡" not in markdown(grid(results, LAYOUTS["table1"]))
+    without = table1.make(table(*training(JUST_NOT, schedule="2x")), PUBLISHED, "paper")
+    cells = [row.cells[0] for row in grid(without, LAYOUTS["table1"]).rows if row.whose == "ours"]
+    assert cells == ["40.0‡", "", ""]
+
+
+def test_marks_are_the_same_after_reading_the_csv_of_a_model_of_our_own(tmp_path: Path) -> None:
+    """The paper has none of it, so that each row of the CSV says false."""
+    results = table1.make(table(*training(JUST_NOT, model="R18")), PUBLISHED, "paper")
+    results.to_csv(tmp_path / "t.csv", index=False)
+
+    assert grid(read_results(tmp_path / "t.csv"), LAYOUTS["table1"]).rows[0].cells == ["40.0‡"]
 
 
 def test_the_csv_says_whether_each_has_converged_or_that_it_cannot_be_told(tmp_path: Path) -> None:

@@ -72,14 +72,11 @@ def gains(evaluations: pd.DataFrame) -> dict[tuple[str, ...], Gain]:
     setting tell then.
     """
     kinds = zip(evaluations["train_set"], evaluations["iou_type"], evaluations["metric"], strict=True)
-    rows = evaluations.loc[[MAIN.get(train_set) == tuple(kind) for train_set, *kind in kinds]]
+    rows = evaluations.assign(is_main=[MAIN.get(train_set) == tuple(kind) for train_set, *kind in kinds])
     found = {
-        (*labels, schedule): (
-            gain_per_doubling(arm, schedule),
-            set(arm.loc[arm["schedule"] == schedule, "run"]),
-        )
+        (*labels, schedule): (gain_per_doubling(arm[arm["is_main"]], schedule), set(training["run"]))
         for labels, arm in rows.groupby(TRAINING[:-1])
-        for schedule in arm["schedule"].unique()
+        for schedule, training in arm.groupby("schedule")
     }
     told = {}
     for training, (own, runs) in found.items():

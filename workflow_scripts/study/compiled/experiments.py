@@ -24,8 +24,8 @@ class Arm:
 
     `schedules`: None takes all of the study's. `searched`: the initialisation whose search on the same images finds the
     hyper-parameters; None takes those given. `switch`: how much before the end (in x) its trunk is cut, for a random
-    init's cascade to leave it there. `points`: which checkpoints are evaluated, the whole `curve`, which tells whether a
-    run has converged, or the `end` of each run; or no checkpoint, but its `training`.
+    init's cascade to leave it there. `points`: which checkpoints are evaluated, the whole `curve`, which tells whether
+    a run has converged, or the `end` of each run; or no checkpoint, but its `training`.
     """
 
     model: str

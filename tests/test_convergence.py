@@ -135,9 +135,7 @@ def test_no_worse_than_what_was_cut_short_is_not_judged() -> None:
     """As a miniature once had it: AP 16.9 from random init, and 4.5 from a pre-training that had just begun to rise."""
     found = one_of(4, "R50 GN, subset 10k", pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9))))
     assert found["outcome"] == "not judged"
-    assert found["reason"] == (
-        "w/ pre-train has not converged: twice the length would add some 4.0 to its 4.5"
-    )
+    assert found["reason"] == ("w/ pre-train has not converged: twice the length would add 4.0 to its 4.5")
     record = judged(table(pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9)))))[3]
     assert record["verdict"] == "not judged" and "Not judged: R50 GN, subset 10k" in record["why"]
 

@@ -25,6 +25,8 @@ class Claim:
     bound: float
     if_holds: str = ""
     if_fails: str = ""
+    convergence: tuple[str, ...] = ()
+    """How far each training of it had got, in words."""
 
     @property
     def outcome(self) -> Outcome:

@@ -124,8 +124,7 @@ class Results:
             return ""
         if gain.end < LEAST_AP:
             return f"{name} has not learned: it ends at {number(gain.end, 2)}"
-        more = f"twice the length would add some {number(gain.value)} to its {number(gain.end)}"
-        return f"{name} has not converged: {more}"
+        return f"{name} has not converged: {gain.text}"
 
     def at(
         self, arm: Arm, initialisation: str, metric: Metric, schedule: str, iteration: int

@@ -58,8 +58,8 @@ class Captions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Evidence(msgspec.Struct, frozen=True):
     """A number behind a verdict, with an interval where there is one; `sources` are paths.
 
-    `expects` says what it had to be, `outcome` what became of that and `reason` why it was not judged: all empty for a
-    number that decides nothing.
+    `expects` says what it had to be, `outcome` what became of that, `reason` why it was not judged, and `convergence`
+    how far its trainings had got: all empty for a number that decides nothing.
     """
 
     what: str
@@ -69,6 +69,7 @@ class Evidence(msgspec.Struct, frozen=True):
     expects: str = ""
     outcome: str = ""
     reason: str = ""
+    convergence: list[str] = []
     seeds: int = 1
     method: str = ""
     sources: list[str] = []

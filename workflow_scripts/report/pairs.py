@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from workflow_scripts.report.claims import Claim
 from workflow_scripts.report.comparisons import Arm, Results, metric_label
 from workflow_scripts.report.intervals import Estimate, Sample, estimate
-from workflow_scripts.tables.tidy import Metric
+from workflow_scripts.tables.tidy import INITIALISATION_LABELS, Metric
 
 NO_WORSE_SHARE = 0.025
 """Random init is no worse if it lacks less than this share of the pre-trained value: 1 point of the paper's 41 AP.
@@ -26,6 +26,7 @@ class Pair:
     pretrained: Sample
     random_too_short: str = ""
     pretrained_too_short: str = ""
+    convergence: tuple[str, ...] = ()
 
     def behind(self) -> Claim:
         """Random - pre-train is below 0, after what was trained: nobody says that it stays so."""
@@ -41,6 +42,7 @@ class Pair:
             -self._margin,
             if_holds=self.pretrained_too_short,
             if_fails=self.random_too_short,
+            convergence=self.convergence,
         )
 
     def worse(self) -> Claim:
@@ -53,6 +55,7 @@ class Pair:
             -self._margin,
             if_holds=self.random_too_short,
             if_fails=self.pretrained_too_short,
+            convergence=self.convergence,
         )
 
     def useful(self) -> Claim:
@@ -65,6 +68,7 @@ class Pair:
             0.0,
             if_holds=self.pretrained_too_short,
             if_fails=self.random_too_short,
+            convergence=self.convergence,
         )
 
     @property
@@ -97,7 +101,9 @@ def ends(
     point = schedule or "end"
     what = f"{arm.label}, {metric_label(metric)}, {point}{_lengths(*lengths)}"
     short = {name: results.not_converged(each, name, schedules[name]) for name, each in arms.items()}
-    return Pair(what, random, other, short["random"], short["pretrained"])
+    gains = {name: results.gain(each, name, schedules[name]) for name, each in arms.items()}
+    told = tuple(f"{INITIALISATION_LABELS[name]}: {gain.text}" for name, gain in gains.items() if gain)
+    return Pair(what, random, other, short["random"], short["pretrained"], told)
 
 
 def peaks(results: Results, arm: Arm, metric: Metric) -> Pair | None:

@@ -133,6 +133,7 @@ def verdict_rows(verdicts: list[Verdict], output: str | Path) -> list[dict[str, 
                     "expects": number.expects,
                     "outcome": number.outcome,
                     "reason": number.reason,
+                    "convergence": number.convergence,
                     "method": number.method,
                     "files": [_file(source, output) for source in number.sources],
                 }

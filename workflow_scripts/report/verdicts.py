@@ -110,6 +110,7 @@ def _with_interval(found: Estimate) -> str:
 def _evidence(finding: Finding) -> list[dict[str, Any]]:
     claims = [
         {"what": claim.what, "expects": claim.expects, "outcome": claim.outcome, "reason": claim.reason}
+        | {"convergence": list(claim.convergence)}
         | _estimate(claim.estimate)
         for claim in finding.claims
     ]

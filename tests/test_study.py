@@ -237,3 +237,26 @@ def test_a_random_35k_is_told_of_at_the_start_and_in_the_report(real_data: dict[
     assert told("fig7_middle", coco) == (True, True)
     assert told("fig7_middle", within) == (False, False)
     assert told("fig1", coco) == (False, False)
+
+
+def test_which_checkpoints_are_evaluated_does_not_depend_on_what_is_asked_for() -> None:
+    one, all_of_it = (
+        compile_study({"scale": "mini", "experiments": names})
+        for names in (["table1"], ["fig1", "fig5", "text"])
+    )
+    assert one.evaluated == all_of_it.evaluated
+
+
+def test_a_segment_is_evaluated_where_any_experiment_reads_it() -> None:
+    """Fig. 1's curves, Table 1's ends of a model that no figure shows, test aug's ends beside the same run's curve."""
+    study = compile_study({"scale": "mini", "experiments": ["table1"], "models": ["R50_GN", "X152_GN"]})
+    tail = "tail-2400-2600-2700"
+    assert study.evaluated["coco-R50_GN-random-seed0", "trunk-150-600", "single_scale"] == (375, 600)
+    assert study.evaluated["coco-R50_GN-random-seed0", tail, "single_scale"] == (2500, 2600, 2700)
+    assert study.evaluated["coco-X152_GN-random-seed0", tail, "single_scale"] == (2700,)
+    assert ("coco-X152_GN-random-seed0", "trunk-150-600", "single_scale") not in study.evaluated
+    cascade = "coco-cascade-R50_GN-pretrained-side0.8-seed0"
+    assert study.evaluated[cascade, tail, "single_scale"] == (2500, 2600, 2700)
+    assert study.evaluated[cascade, tail, "test_aug"] == (2700,)
+    for (recipe, segment, _), iterations in study.evaluated.items():
+        assert set(iterations) <= set(study.segments[recipe, segment].evaluations)

@@ -12,7 +12,7 @@ from tests.verdicts import CASCADE, SEARCHED, TEST, judged, papers_numbers, run,
 from workflow_scripts.errors import UserError
 from workflow_scripts.report import verdicts
 from workflow_scripts.report.comparisons import Arm, Results
-from workflow_scripts.report.intervals import number
+from workflow_scripts.tables.tidy import number
 
 SHARE = 0.025
 FEW = SEARCHED

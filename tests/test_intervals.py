@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from tests.verdicts import sample
-from workflow_scripts.report.intervals import estimate, number
+from workflow_scripts.report.intervals import estimate
+from workflow_scripts.tables.tidy import number
 
 
 def test_welchs_interval() -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from workflow_scripts.report.intervals import Estimate, Side, number
+from workflow_scripts.report.intervals import Estimate, Side
+from workflow_scripts.tables.tidy import number
 
 Outcome = Literal["holds", "fails", "undecided", "not judged"]
 OTHER: dict[Side, Side] = {"above": "below", "below": "above"}

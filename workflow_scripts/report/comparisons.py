@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.report.intervals import Sample, number
+from workflow_scripts.report.intervals import Sample
 from workflow_scripts.tables.convergence import LEAST_AP, Gain, gains
 from workflow_scripts.tables.tidy import (
     EVALUATION_COLUMNS,
@@ -15,6 +15,7 @@ from workflow_scripts.tables.tidy import (
     INITIALISATIONS,
     IOU_TYPE_LABELS,
     Metric,
+    number,
 )
 
 SAME = ["run", "setting", "iteration", "iou_type", "metric"]

@@ -70,7 +70,6 @@ class Evidence(msgspec.Struct, frozen=True):
     outcome: str = ""
     reason: str = ""
     convergence: list[str] = []
-    seeds: int = 1
     method: str = ""
     sources: list[str] = []
 

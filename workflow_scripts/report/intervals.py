@@ -12,7 +12,8 @@ from typing import Literal
 import pandas as pd
 from scipy import stats
 
-CONFIDENCE = 0.95
+from workflow_scripts.tables.convergence import CONFIDENCE
+
 MIN_REPLICATES = 100
 """With fewer, the variance over images would be known to worse than 15%."""
 Side = Literal["above", "below"]
@@ -107,11 +108,6 @@ def estimate(*samples: Sample) -> Estimate:
         method=_method(seeds, len(replicates) if images else 0),
         sources=tuple(dict.fromkeys(source for sample in samples for source in sample.sources)),
     )
-
-
-def number(value: float, digits: int = 1) -> str:
-    """For people: rounded, with a minus that is one, and without one at 0."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _freedom(variance: float, trainings: list[float], counts: list[int]) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from workflow_scripts.report.claims import Claim
 from workflow_scripts.report.comparisons import Arm, Results, metric_label
-from workflow_scripts.report.intervals import Estimate, Sample, estimate
+from workflow_scripts.report.intervals import Estimate, Sample, Side, estimate
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, Metric
 
 NO_WORSE_SHARE = 0.025
@@ -34,40 +34,31 @@ class Pair:
 
     def no_worse(self) -> Claim:
         """A test of non-inferiority: random init lacks less than `NO_WORSE_SHARE`."""
-        return Claim(
-            f"{self.what}: random − pre-train",
-            f"no worse, at most {100 * NO_WORSE_SHARE:g}% short",
-            self._difference,
-            "above",
-            -self._margin,
-            if_holds=self.pretrained_too_short,
-            if_fails=self.random_too_short,
-            convergence=self.convergence,
-        )
+        means = f"no worse, at most {100 * NO_WORSE_SHARE:g}% short"
+        return self._final("pre-train", means, self._difference, "above", -self._margin)
 
     def worse(self) -> Claim:
         """Random init lacks more than `NO_WORSE_SHARE`."""
-        return Claim(
-            f"{self.what}: random − pre-train",
-            f"worse, more than {100 * NO_WORSE_SHARE:g}% short",
-            self._difference,
-            "below",
-            -self._margin,
-            if_holds=self.random_too_short,
-            if_fails=self.pretrained_too_short,
-            convergence=self.convergence,
-        )
+        means = f"worse, more than {100 * NO_WORSE_SHARE:g}% short"
+        return self._final("pre-train", means, self._difference, "below", -self._margin)
 
     def useful(self) -> Claim:
         """Random init reaches more than `USEFUL_SHARE` of pre-training."""
+        means = f"useful, more than {100 * USEFUL_SHARE:g}% of pre-training"
+        above_share = estimate(self.random, self.pretrained * -USEFUL_SHARE)
+        return self._final(f"{USEFUL_SHARE:g} pre-train", means, above_share, "above", 0.0)
+
+    def _final(self, less: str, means: str, difference: Estimate, needs: Side, bound: float) -> Claim:
+        """A claim on what trainings end at: whoever is found behind must have been trained long enough."""
+        above, below = self.pretrained_too_short, self.random_too_short
         return Claim(
-            f"{self.what}: random − {USEFUL_SHARE:g} pre-train",
-            f"useful, more than {100 * USEFUL_SHARE:g}% of pre-training",
-            estimate(self.random, self.pretrained * -USEFUL_SHARE),
-            "above",
-            0.0,
-            if_holds=self.pretrained_too_short,
-            if_fails=self.random_too_short,
+            f"{self.what}: random − {less}",
+            means,
+            difference,
+            needs,
+            bound,
+            if_holds=above if needs == "above" else below,
+            if_fails=below if needs == "above" else above,
             convergence=self.convergence,
         )
 

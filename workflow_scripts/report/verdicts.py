@@ -18,9 +18,10 @@ from workflow_scripts.jobs.job import job
 from workflow_scripts.report.claims import Claim, Finding
 from workflow_scripts.report.comparisons import Results
 from workflow_scripts.report.conclusions import CONCLUSIONS
-from workflow_scripts.report.intervals import CONFIDENCE, Estimate, number
+from workflow_scripts.report.intervals import Estimate
 from workflow_scripts.report.words import MEANINGLESS_SCALE, Word
-from workflow_scripts.tables.tidy import LABEL_COLUMNS, read_evaluations, read_training
+from workflow_scripts.tables.convergence import CONFIDENCE
+from workflow_scripts.tables.tidy import LABEL_COLUMNS, number, read_evaluations, read_training
 
 SOME = 2
 SEVERAL = 3

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
-from workflow_scripts.study.compiled.segments import Run, Segment, iterations_without_sharing, shared_segments
-from workflow_scripts.study.compiled.study import ExperimentRun, Study
+from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
+from workflow_scripts.study.compiled.study import ExperimentRun, Study, readings
 
 BYTES = 4
 """Of a parameter; a state holds it and its momentum, a checkpoint the parameter alone."""
@@ -131,17 +131,9 @@ def _evaluations(study: Study, names: Iterable[str]) -> set[tuple[str, str, str]
     """(recipe, segment, testing) of each segment whose checkpoints are evaluated."""
     found: set[tuple[str, str, str]] = set()
     for name in names:
-        ends: list[tuple[Run, str, str]] = [
-            (run, "end", "single_scale")
-            for search in study.searches_of(name)
-            for run in study.searches[search].runs.values()
-        ]
-        members = [(m.run, m.points, m.testing) for m in study.members_of(name, study.first_point)]
-        for run, points, testing in [*ends, *members]:
-            if points == "training":
-                continue
-            for segment, _ in run.checkpoints(points):
-                found.add((segment.recipe, segment.name, testing))
+        searches = [study.searches[search] for search in study.searches_of(name)]
+        for run, points, testing in readings(study.members_of(name, study.first_point), searches):
+            found |= {(segment.recipe, segment.name, testing) for segment, _ in run.checkpoints(points)}
     return found
 
 

@@ -6,7 +6,7 @@ iterations. Either way a line through AP against the binary logarithm of the ite
 slope. A training has converged if that is at most `SHARE` of the AP that it ends with.
 
 The paper is silent on a criterion, and says that its models converge. By this one its Table 1 does: from 3x to 6x R50
-from random init gains 4% of its end, R101 3%, and both after pre-training less than 1%.
+and R101 from random init gain 4% of their ends in a doubling, and both after pre-training less than 1%.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workflow_scripts.tables.tidy import MAIN
+from workflow_scripts.tables.tidy import MAIN, number
 
 SHARE = 0.2
 """Of the AP at the end: from 5x to 6x, the last step of the paper's schedules and a quarter of a doubling, that is 5%.
@@ -26,6 +26,7 @@ What decides is the value: few checkpoints give a wide interval, which is told b
 LEAST_AP = 1.0
 """In percent. A training that ends lower has not learned, however flat its curve is."""
 CONFIDENCE = 0.95
+"""Of all intervals, these and the verdicts'."""
 UNCONVERGED_IF = (
     f"twice the length would still add more than {100 * SHARE:g}% of the AP, or AP is below {LEAST_AP:g}"
 )
@@ -56,9 +57,8 @@ class Gain:
     @property
     def text(self) -> str:
         """For people: `twice the length would add 1.7 (0.3 to 3.1) to its 41.3`."""
-        ends = [] if self.interval is None else [f"({' to '.join(f'{end:.1f}' for end in self.interval)}) "]
-        found = f"twice the length would add {self.value:.1f} {''.join(ends)}to its {self.end:.1f}"
-        return found.replace("-", "−")
+        ends = "" if self.interval is None else f"({' to '.join(map(number, self.interval))}) "
+        return f"twice the length would add {number(self.value)} {ends}to its {number(self.end)}"
 
     @property
     def converged(self) -> bool:

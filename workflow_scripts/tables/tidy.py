@@ -108,6 +108,11 @@ def schedule_order(name: str) -> tuple[float, str]:
     return (float(factor), name) if name.endswith("x") and _is_number(factor) else (float("inf"), name)
 
 
+def number(value: float, digits: int = 1) -> str:
+    """For people: rounded, with a minus that is one, and without one at 0."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
 def _read(path: str | Path, columns: list[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -1,5 +1,6 @@
 """The study: recipes, runs and segments that the workflow's rules look up. `study/compile.py` makes it."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -114,16 +115,23 @@ def _members(plan: PlannedExperiment, runs: Mapping[PlannedRun, Run]) -> Iterato
         yield ExperimentRun(runs[each.run], each.setting, each.testing, each.points, each.choice)
 
 
+def readings(
+    members: Iterable[ExperimentRun], searches: Iterable[Search]
+) -> Iterator[tuple[Run, Points, Testing]]:
+    """Which checkpoints of which runs are evaluated: the ends of a search's, and what experiments read."""
+    for search in searches:
+        for run in search.runs.values():
+            yield run, "end", "single_scale"
+    for member in members:
+        if member.points != "training":
+            yield member.run, member.points, member.testing
+
+
 def _evaluated(
     members: Mapping[str, tuple[ExperimentRun, ...]], searches: Mapping[str, Search]
 ) -> dict[tuple[str, str, str], tuple[int, ...]]:
-    read: list[tuple[Run, str, str]] = [
-        (run, "end", "single_scale") for search in searches.values() for run in search.runs.values()
-    ]
-    for member in (member for each in members.values() for member in each if member.points != "training"):
-        read.append((member.run, member.points, member.testing))
     found: dict[tuple[str, str, str], set[int]] = {}
-    for run, points, testing in read:
+    for run, points, testing in readings(itertools.chain(*members.values()), searches.values()):
         for segment, iteration in run.checkpoints(points):
             found.setdefault((segment.recipe, segment.name, testing), set()).add(iteration)
     return {key: tuple(sorted(iterations)) for key, iterations in found.items()}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from detectron2.structures import Boxes, Instances, Keypoints
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -14,6 +15,7 @@ from workflow_scripts.evaluation.coco_metrics import evaluate
 from workflow_scripts.evaluation.detect import detect
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.training.examples import detection_examples
+from workflow_scripts.training.processes import _visible_keypoints
 from workflow_scripts.training.state import load_state
 
 
@@ -42,6 +44,18 @@ def test_examples_hold_people_with_keypoints_and_mirror_them(recipe, world):
     ways = {float(example["instances"].gt_keypoints.tensor[0, 0, 0]) for example in seen}
     assert len(ways) == 2
     assert sum(ways) == pytest.approx(48, abs=1)
+
+
+def test_keypoints_that_count_are_visible_and_within_their_proposal():
+    """Of the first person's one of three, of the second's two; the third process's share is empty."""
+    proposals = Instances((40, 40))
+    proposals.proposal_boxes = Boxes(torch.tensor([[0.0, 0.0, 10.0, 10.0], [10.0, 10.0, 30.0, 30.0]]))
+    first = [[5, 5, 2], [20, 5, 2], [5, 6, 0]]
+    second = [[11, 11, 2], [29, 20, 1], [9, 20, 2]]
+    proposals.gt_keypoints = Keypoints(torch.tensor([first, second], dtype=torch.float32))
+    features = torch.zeros(2, 8, 14, 14)
+    assert _visible_keypoints(features, [proposals, proposals[:0]]) == 3
+    assert _visible_keypoints(features, [proposals[:0]]) == 0
 
 
 def test_training_and_metrics(recipe, world, tmp_path):

@@ -3,10 +3,13 @@
 `test_layouts.py` holds each publisher's names, `test_pickles.py` the pickles that some use.
 """
 
+import functools
+import http.server
 import json
 import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +22,6 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet50, vgg16
-from torchvision.transforms import v2
 
 from tests.training import REPOSITORY, tiny_recipe
 from workflow_scripts.errors import UserError
@@ -34,7 +36,6 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.configuration.config import PublishedWeights
 from workflow_scripts.training import backbone as measuring
-from workflow_scripts.training.examples import centre_crop
 from workflow_scripts.training.state import capture, save_state
 
 
@@ -86,7 +87,8 @@ def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, 
     folder = command(fetching, "--weights", weights(tmp_path / name), "--model", "R50_GN")
     assert json.loads((folder / "summary.json").read_text())["kind"] == "fetch"
     assert len(list(folder.iterdir())) == 2
-    backbone, _ = load_tensors(folder / "backbone.safetensors")
+    backbone, said = load_tensors(folder / "backbone.safetensors")
+    assert said == {"source": str(tmp_path / name)}
 
     ours = build_resnet_backbone(detectron2_config(recipe, 80), ShapeSpec(channels=3)).eval()
     ours.load_state_dict(backbone)
@@ -96,6 +98,21 @@ def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, 
         for number in range(1, 5):
             theirs = getattr(published, f"layer{number}")(theirs)
         torch.testing.assert_close(ours(image)["res5"], theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_come_from_a_server(tmp_path):
+    (tmp_path / "served").write_bytes(b"weights" * 100_000)
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    )
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetching.fetch(f"http://127.0.0.1:{server.server_port}/served", tmp_path / "fetched")
+        with pytest.raises(UserError, match=r"absent: cannot be fetched .*404"):
+            fetching.fetch(f"http://127.0.0.1:{server.server_port}/absent", tmp_path / "none")
+        server.shutdown()
+    assert (tmp_path / "fetched").read_bytes() == (tmp_path / "served").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"served", "fetched"}
 
 
 def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path):
@@ -275,20 +292,11 @@ def test_classifiers_accuracy_is_the_share_of_pictures_that_it_tells_right(tmp_p
     summary = json.loads((command(measuring, *arguments) / "summary.json").read_text())
     top1 = pytest.approx(100 * 7 / 9)
     assert summary == {"kind": "train", "recipe": recipe.name, "classes": 2, "top1": top1}
-    backbone, _ = load_tensors(tmp_path / "out/backbone.safetensors")
+    backbone, said = load_tensors(tmp_path / "out/backbone.safetensors")
+    assert said == {"source": recipe.name}
     ours = model.backbone.state_dict()
     assert backbone.keys() == ours.keys()
     assert all(torch.equal(backbone[name], weight) for name, weight in ours.items())
-
-
-@pytest.mark.parametrize("size", [(140, 100), (60, 75)], ids=["wide", "high"])
-def test_pictures_for_evaluation_are_scaled_and_cropped_as_torchvision_does(tmp_path, size):
-    """ImageNet's 256 and 224, or 8/7: here 80 and 70."""
-    noise = torch.randint(0, 256, (size[1], size[0], 3), dtype=torch.uint8)
-    picture = Image.fromarray(noise.numpy())
-    picture.save(tmp_path / "picture.png")
-    theirs = v2.Compose([v2.Resize(80), v2.CenterCrop(70), v2.PILToTensor()])(picture)
-    assert torch.equal(centre_crop(str(tmp_path / "picture.png"), 70), theirs)
 
 
 def test_classifier_is_not_measured_on_other_classes_than_its_own(tmp_path, command):

@@ -48,6 +48,23 @@ def test_grid_is_every_combination_and_names_what_it_changes() -> None:
     assert points["lr2-decay0.02-side0.64"].changes == ["lr2", "decay0.02", "side0.64"]
 
 
+def test_a_search_is_described_by_what_its_points_change() -> None:
+    study = compile_study({"scale": "mini", "experiments": ["fig7_middle"], "seeds": [4]})
+    (search,) = [each for each in study.searches.values() if "10k" in each.name]
+    described = search.description()
+    first = described["points"][0]
+    assert {name: value for name, value in described.items() if name != "points"} == {
+        "search": search.name,
+        "subset": "10k",
+        "model": "R50 GN",
+        "initialisation": "pretrained",
+        "schedule": "10k-pretrained",
+        "seed": 4,
+    }
+    assert first.keys() == {"point", "recipe", "base_lr", "decay_factor", "image_sides"}
+    assert (first["base_lr"], first["decay_factor"], first["image_sides"]) == (0.04, 0.1, (80,))
+
+
 def test_highest_ap_at_the_end_wins_and_every_point_is_kept(tmp_path: Path) -> None:
     tables = [
         run_table(tmp_path / "a.csv", {10: 30.0, 20: 10.0}),  # highest along the way, not at the end

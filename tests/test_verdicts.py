@@ -16,9 +16,12 @@ from tests.verdicts import (
     NO_LOSSES,
     SEARCHED,
     TEST,
+    TRAIN,
+    boxes,
     judged,
     outcomes,
     papers_numbers,
+    run,
     table,
 )
 from workflow_scripts.errors import UserError
@@ -91,6 +94,11 @@ def test_one_seed_without_replicates_has_no_interval() -> None:
         (5, "checkpoints", lambda row: row["setting"] == "baseline" and row["initialisation"] == "random"),
         (6, "two schedules", lambda row: row["setting"] == DEFAULT and row["schedule"] == "6x"),
         (7, "keypoints", lambda row: row["train_set"] == "keypoints"),
+        (
+            7,
+            "keypoints",
+            lambda row: (row["model"], row["train_set"], row["schedule"]) == ("R50 GN", "coco", "2x"),
+        ),
         (7, "AP75", lambda row: row["metric"] == "AP75"),
         (8, "VOC", lambda row: row["train_set"] == "voc"),
     ],
@@ -116,6 +124,13 @@ def test_no_worse_ends_at_the_margin(value: float, number: int, verdict: str) ->
         if same and (row["initialisation"], row["schedule"], row["iteration"]) == ("random", "6x", 540):
             row["value"] = value if row["iou_type"] + row["metric"] == "bboxAP" else row["value"]
     assert outcomes(table(rows))[number - 1] == verdict
+
+
+def test_localisation_is_judged_by_baselines_alone() -> None:
+    rows = papers_numbers()
+    for initialisation in ("random", "pretrained"):
+        rows += run("R50 GN", initialisation, "6x", {540: boxes(42.0, 62.0, 46.0, 37.0)}, setting=TRAIN)
+    assert [len(judged(table(each))[6]["evidence"]) for each in (papers_numbers(), rows)] == [3, 3]
 
 
 def test_a_study_without_evaluations_shows_nothing() -> None:

@@ -53,9 +53,11 @@ def voc_folder(folder: Path, split: str, images: dict[str, str]) -> Path:
 
 def convert(output: Path, folders: list[Path], splits: list[str], classes: Path | None = None) -> dict:
     """What the command writes, in this process."""
-    read = [image for folder, split in zip(folders, splits, strict=True) for image in voc.read(folder, split)]
-    known = classes and [(category.id, category.name) for category in coco.read(classes).categories]
-    write_json(output, voc.coco_file(read, voc.common_folder(folders), known))
+    given = ["--classes", str(classes)] if classes else []
+    line = ["voc", "--folders", *map(str, folders), "--splits", *splits, *given, "--output", str(output)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", line)
+        voc.main()
     return json.loads(output.read_text())
 
 
@@ -130,15 +132,11 @@ def _box(*box: float) -> Callable[[Path], object]:
 
 
 def test_box_that_reaches_beyond_its_image_is_cut_and_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boxes = voc_object("cat", (0, -2, 40, 5)) + voc_object("cat", (2, 2, 5, 5))
     folder = voc_folder(tmp_path / "VOC", "train", {"a": boxes})
-    output = tmp_path / "train.json"
-    line = ["voc", "--folders", str(folder), "--splits", "train", "--output", str(output)]
-    monkeypatch.setattr("sys.argv", line)
-    voc.main()
-    file = json.loads(output.read_text())
+    file = convert(tmp_path / "train.json", [folder], ["train"])
     width = file["images"][0]["width"]
     assert [annotation["bbox"] for annotation in file["annotations"]] == [[0, 0, width, 5], [1, 1, 4, 4]]
     assert "1 images, 1 boxes cut" in capsys.readouterr().out
@@ -167,6 +165,9 @@ def test_box_that_reaches_beyond_its_image_is_cut_and_counted(
         (_box(31, 1, 35, 5), r"a.xml: object 1 \(cat\): box 31, 1, 35, 5 is empty or outside"),
         (_box(1, -5, 3, 0), "or outside the image"),
         (_box(6, 1, 5, 5), "is empty"),
+        (_box(1, 6, 5, 5), "is empty"),
+        (_box(35, 1, 32, 5), "is empty"),
+        (_box(-1, 1, -2, 5), "is empty"),
         (_box(float("nan"), 1, 5, 5), "bndbox/xmin is 'nan'"),
         (
             lambda folder: voc_folder(folder, "train", {"a": voc_object(" ", (1, 1, 2, 2))}),

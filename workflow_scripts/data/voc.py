@@ -218,7 +218,7 @@ def _read_object(element: Element, where: str, width: float, height: float) -> O
     given = [_number(element, f"bndbox/{corner}", where) for corner in CORNERS]
     xmin, ymin, xmax, ymax = given
     box = (max(xmin, 1), max(ymin, 1), min(xmax, width), min(ymax, height))
-    if xmin > xmax or ymin > ymax or box[0] > box[2] or box[1] > box[3]:
+    if box[0] > box[2] or box[1] > box[3]:
         raise UserError(
             f"{where} ({name}): box {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} is empty or outside the image of "
             f"{width:g} x {height:g}. Expected 1 <= xmin <= xmax <= width, and likewise down: VOC counts from 1."

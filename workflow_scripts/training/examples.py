@@ -126,7 +126,7 @@ def classification_examples(recipe: Recipe, folder: Path) -> Examples:
     """Pictures of an image folder (a folder a class), randomly cropped, resized and flipped."""
     records, classes = folder_records(folder)
     side = recipe.image_sides[0]
-    augmentations = T.AugmentationList([_RandomResizedCrop(side), T.RandomFlip()])
+    augmentations = T.AugmentationList([RandomResizedCrop(side), T.RandomFlip()])
 
     def mapper(record: Example) -> Example:
         image = T.AugInput(detection_utils.read_image(record["file_name"], format="RGB"))
@@ -166,7 +166,7 @@ def centre_crop(file_name: str, side: int) -> torch.Tensor:
     return _channels_first(resized[top : top + side, left : left + side])
 
 
-class _RandomResizedCrop(T.Augmentation):
+class RandomResizedCrop(T.Augmentation):
     """A crop of 25 to 100 % of the area and ratio 3/4 to 4/3, resized: what classifiers are usually trained on."""
 
     def __init__(self, side: int) -> None:

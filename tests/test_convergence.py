@@ -51,6 +51,16 @@ def test_the_papers_table_1_has_converged(model: str, initialisation: str) -> No
     assert (gain.points, gain.along) == (4, "schedules")
 
 
+@pytest.mark.parametrize(("model", "initialisation"), LADDERS)
+def test_the_gain_that_is_told_at_3x_is_more_than_6x_brought(model: str, initialisation: str) -> None:
+    """An upper bound: the paper's curves flatten. R50 from random init: 4.6 by the line, 1.8 in fact."""
+    (_, at_3x, *_, at_6x) = LADDERS[model, initialisation]
+    gain = gain_per_doubling(table(ladder(model, initialisation), spread=0.0), "3x")
+    assert gain is not None and gain.value > at_6x - at_3x
+    if (model, initialisation) == ("R50 GN", "random"):
+        assert gain.value == pytest.approx((39.5 - 36.8) / np.log2(3 / 2))
+
+
 def test_the_papers_r50_from_random_init_gains_four_percent() -> None:
     """By hand: 1.68 AP a doubling, between 0.27 and 3.09, of 41.3."""
     gain = gain_per_doubling(table(ladder("R50 GN", "random"), spread=0.0), "6x")
@@ -135,7 +145,9 @@ def test_no_worse_than_what_was_cut_short_is_not_judged() -> None:
     """As a miniature once had it: AP 16.9 from random init, and 4.5 from a pre-training that had just begun to rise."""
     found = one_of(4, "R50 GN, subset 10k", pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9))))
     assert found["outcome"] == "not judged"
-    assert found["reason"] == ("w/ pre-train has not converged: twice the length would add 4.0 to its 4.5")
+    assert found["reason"] == (
+        "w/ pre-train has not converged: twice the length would add up to 4.0 to its 4.5"
+    )
     record = judged(table(pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9)))))[3]
     assert record["verdict"] == "not judged" and "Not judged: R50 GN, subset 10k" in record["why"]
 

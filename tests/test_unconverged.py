@@ -119,7 +119,7 @@ def test_an_end_is_an_open_mark_only_where_it_has_not_converged() -> None:
     assert open_marks(figure.axes[0]) == [(120, END)]
     assert "not converged\n" in texts(figure)
     assert (
-        f"Open marks have not converged: twice the length would still add more than {100 * SHARE:g}%"
+        f"Open marks have not converged: twice the length might still add more than {100 * SHARE:g}%"
         in texts(figure)
     )
 
@@ -200,7 +200,7 @@ def test_a_cell_of_a_training_that_has_not_converged_is_marked_and_so_is_its_dif
         ("−2.0‡", "0.0"),
     ]
     assert [cell for row in finished.rows if row.whose != "ours" for cell in row.cells if "‡" in cell] == []
-    note = "‡ Not converged, of a difference at least one side: twice the length would still add more than"
+    note = "‡ Not converged, of a difference at least one side: twice the length might still add more than"
     assert note in markdown(finished).splitlines()[-1]
     assert "40.0$\\ddagger$" in latex(finished) and latex(finished).isascii()
 

@@ -249,7 +249,12 @@ def test_which_checkpoints_are_evaluated_does_not_depend_on_what_is_asked_for() 
 
 def test_a_segment_is_evaluated_where_any_experiment_reads_it() -> None:
     """Fig. 1's curves, Table 1's ends of a model that no figure shows, test aug's ends beside the same run's curve."""
-    study = compile_study({"scale": "mini", "experiments": ["table1"], "models": ["R50_GN", "X152_GN"]})
+    numbers = {
+        "schedule": {"iterations_per_x": 450, "tail": 300, "second_tail": 100},
+        "evaluation": {"trunk_period": 225, "tail_period": 100},
+    }
+    asked = {"experiments": ["table1"], "models": ["R50_GN", "X152_GN"]}
+    study = compile_study({"scale": "mini", "numbers": numbers} | asked)
     tail = "tail-2400-2600-2700"
     assert study.evaluated["coco-R50_GN-random-seed0", "trunk-150-600", "single_scale"] == (375, 600)
     assert study.evaluated["coco-R50_GN-random-seed0", tail, "single_scale"] == (2500, 2600, 2700)

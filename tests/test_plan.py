@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from tests.training import REPOSITORY
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.plan import Cost, as_text, plan
 
@@ -54,6 +56,23 @@ def test_jobs_start_and_checkpoints_are_evaluated_in_the_time_that_is_planned(
     assert found.jobs == 3 * segments
     seconds = segments * 20 * 8 + segments * 20 + checkpoints * 100
     assert found.hours == pytest.approx(seconds / 3600), "scoring takes no GPU"
+
+
+def test_mini_takes_the_hours_that_were_measured() -> None:
+    """The scale's costs follow from this measurement of its main job, on the machine of docs/results.md."""
+    measured = pd.read_csv(REPOSITORY / "docs/results/seconds.csv", index_col="job")["seconds"] / 3600
+    study = compile_study({"scale": "mini", "experiments": ["fig1"]})
+    planned = {cost.name: cost.hours for cost in plan(study)}
+    found = {"fig1": 0.0, "pre-training": 0.0}
+    for recipe, segment in study.segments:
+        jobs = [f"training/{recipe}/{segment}"]
+        jobs += [f"evaluation/{recipe}/{segment}/single_scale-{rule}" for rule in ("detect", "evaluate")]
+        found["pre-training" if recipe.startswith("classification") else "fig1"] += measured.reindex(
+            jobs
+        ).sum()
+    assert found["fig1"] > 0.5
+    for name, hours in found.items():
+        assert planned[name] == pytest.approx(hours, rel=0.25), name
 
 
 def test_published_weights_leave_no_pretraining(complete_data: dict[str, Any]) -> None:

@@ -4,8 +4,8 @@ Where longer and shorter schedules of one recipe were trained, their ends tell i
 longest's iterations. Else the checkpoints before the first learning-rate drop do, over the second half of these
 iterations. Either way a line through AP against the binary logarithm of the iterations has the gain per doubling as its
 slope. A curve that flattens gains less than the line says: the gain is an upper bound, and an error is one of caution.
-For R50 from random init at 3x the line says 4.6 from the paper's Table 1, and 6x added 1.8. A training has converged if the
-bound is at most `SHARE` of the AP that it ends with.
+For the paper's R50 from random init the line says 4.6 at 3x, and 6x added 1.8. A training has converged if the bound is
+at most `SHARE` of the AP that it ends with.
 
 The paper is silent on a criterion, and says that its models converge. By this one its Table 1 does: from 3x to 6x R50
 and R101 from random init gain 4% of their ends in a doubling, and both after pre-training less than 1%.
@@ -39,7 +39,7 @@ TRAINING = ["train_set", "subset", "setting", "model", "initialisation", "schedu
 
 @dataclass(frozen=True)
 class Gain:
-    """AP in percent that another doubling of a training adds at most, with its interval (None with fewer than three points).
+    """AP in percent that another doubling of a training adds at most, with its interval (None with fewer than 3 points).
 
     `end`: the AP that the training ends with. `points`: how many the line was fitted to. `along`: whether these are the
     ends of its "schedules" or checkpoints on its "trunk".

@@ -39,7 +39,7 @@ TRAINING = ["train_set", "subset", "setting", "model", "initialisation", "schedu
 
 @dataclass(frozen=True)
 class Gain:
-    """AP in percent that another doubling of a training adds at most, with its interval (None with fewer than 3 points).
+    """AP in percent that a doubling of a training adds at most, with its interval (None with fewer than three points).
 
     `end`: the AP that the training ends with. `points`: how many the line was fitted to. `along`: whether these are the
     ends of its "schedules" or checkpoints on its "trunk".

@@ -440,24 +440,25 @@ def test_a_wrong_partition_is_told_before_anything_is_submitted(tmp_path: Path, 
 @pytest.mark.usefixtures("cluster")
 def test_jobs_that_wait_are_told_with_slurm_s_reason(tmp_path: Path) -> None:
     """As the executor submits them: it names the rule in the job's comment."""
-    results = tmp_path / "results/smoke"
-    results.mkdir(parents=True)
+    study, other = tmp_path / "study", tmp_path / "other"
+    for folder in (study, other):
+        (folder / "results/smoke").mkdir(parents=True)
     submit = ["sbatch", "--time=20", "--wrap", "true", "--partition=cpu"]
     subprocess.run(["scontrol", "update", "partition=cpu", "maxtime=10"], check=True)
     try:
         assert partition_limits() == {"cpu": 10, "gpu": float("inf")}
-        for folder, rule in ((tmp_path, "images"), (tmp_path, "images"), (tmp_path.parent, "detect")):
+        for folder, rule in ((study, "images"), (study, "images"), (other, "detect")):
             comment = f"rule_{rule}_wildcards_coco-train"
             subprocess.run([*submit, "--comment", comment, "--chdir", folder], check=True)
-        (line,) = waiting(results)
+        (line,) = waiting(study / "results/smoke")
         assert line.startswith(
             "waiting in SLURM: 2 images, 20:00 in partition cpu (PartitionTimeLimit; for ever: it asks for more time"
         )
-        assert len(waiting(tmp_path.parent / "results")) == 1
+        assert "1 detect" in waiting(other / "results/smoke")[0]
     finally:
         subprocess.run(["scancel", "--state=PENDING", "--partition=cpu"], check=True)
         subprocess.run(["scontrol", "update", "partition=cpu", "maxtime=INFINITE"], check=True)
-    assert waiting(results) == []
+    assert waiting(study / "results/smoke") == []
 
 
 def test_a_node_that_goes_down_and_comes_back(

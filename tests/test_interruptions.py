@@ -228,6 +228,7 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     assert outputs[1].stat().st_ino == written
     assert record.read_bytes() == made
 
+    monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
     shutil.rmtree(tmp_path / "progress.spare")
     assert "iteration 2/40" in run(part).stdout, "someone asked for it to be trained again"
     assert outputs[1].stat().st_ino != written

@@ -1,6 +1,8 @@
 """What SLURM is asked, and what is made of its answers: partitions' limits, and jobs that wait."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,15 @@ def test_jobs_that_wait_are_counted_by_rule_and_reason(
     ]
     assert "--states=PENDING" in words.read_text()
     assert len(waiting(elsewhere / "results/mini")) == 1
+
+
+def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = f"PartitionTimeLimit|cpu|20:00|{tmp_path}|rule_images_wildcards_coco-train"
+    answering(tmp_path, monkeypatch, "squeue", f"{job}\n")
+    (tmp_path / "results/mini/training").mkdir(parents=True)
+    command = [sys.executable, "-m", "workflow_scripts.study.status", str(tmp_path / "results/mini")]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "1 images, 20:00 in partition cpu (PartitionTimeLimit" in " ".join(shown.split())
 
 
 def test_the_documentation_tells_where_each_rule_lands() -> None:

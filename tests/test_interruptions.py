@@ -234,30 +234,52 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     assert outputs[1].stat().st_ino != written
 
 
-@pytest.mark.parametrize("damage", ["cut", "altered", "no line"])
-def test_lines_of_metrics_that_are_damaged_are_trained_again(
-    world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+def test_lines_of_metrics_that_were_altered_are_trained_again(
+    world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        run_here(job(tmp_path, world))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_here(job(tmp_path, world))
     path = tmp_path / "progress/metrics.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 20
-    # States were saved at 36 and at 40.
-    lines[18] = {
-        "cut": lines[18][:20],
-        "altered": lines[18].replace(b'"loss": ', b'"loss": 1'),
-        "no line": b"38\n",
-    }[damage]
-    path.write_bytes(b"".join(lines[: 19 if damage == "cut" else 20]))
+    lines[18] = lines[18].replace(b'"loss": ', b'"loss": 1')  # that of iteration 38; 36 and 40 were saved
+    path.write_bytes(b"".join(lines))
     finished = run(job(tmp_path, world))
     assert finished.returncode == 0, finished.stderr
     assert "cut or altered since state-000000040" in finished.stdout
     assert "iteration 36/40" not in finished.stdout
     assert "iteration 38/40" in finished.stdout
     same(undisturbed, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (b'{"iteration": 10}\n{"iteration": 20}\n', 20),
+        (
+            b'{"iteration": 10}\n{"iteration": 20}\n{"iteration": 30}\n',
+            20,
+        ),  # killed before its state was saved
+        (b'{"iteration": 10}\n{"iteration": 20', 10),
+        (b'{"iteration": 10}\n{"iteration": 20}', 10),
+        (b'{"iteration": 10}\n{"iteration": 20, "loss": 1}\n', 10),
+        (b'{"iteration": 10}\n', 10),
+        (b'{"iteration": 10}\n20\n', 10),
+        (b'{"iteration": 10}\n\xff\n', 10),
+        (b'{"iteration": 11}\n{"iteration": 20}\n', None),
+        (b"", None),
+    ],
+)
+def test_the_last_state_whose_lines_of_metrics_are_whole_is_gone_on_from(
+    tmp_path: Path, content: bytes, left: int | None
+) -> None:
+    progress = Progress(tmp_path / "progress")
+    for iteration in (10, 20):
+        progress.save(State(iteration, {"weight": torch.ones(2)}, {}), [{"iteration": iteration}])
+    progress.metrics.write_bytes(content)
+    latest = Progress(tmp_path / "progress").latest()
+    assert (latest and latest.iteration) == left
 
 
 def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ onerror:
 onstart:
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+    if workflow.is_main_process:
+        train_anew_where_asked()
+        check_partitions()
 
 
 def one_of(names):

@@ -43,7 +43,7 @@ rule images:
     threads: EVALUATE.threads
     resources:
         mem_mb=LIGHT.mem_mb,
-        runtime=EVALUATE.runtime,
+        runtime=LIGHT.runtime,
     params:
         **job(
             "images",

@@ -21,9 +21,9 @@ rule detect:
     resources:
         gpu=EVALUATE.gpu,
         mem_mb=EVALUATE.mem_mb,
-        runtime=lambda wildcards: EVALUATE.runtime
-        * versions(wildcards.testing)
-        * len(checkpoints_of(wildcards)),
+        runtime=lambda wildcards: max(
+            LIGHT.runtime, EVALUATE.runtime * versions(wildcards.testing) * len(checkpoints_of(wildcards))
+        ),
     params:
         **job(
             "detect",

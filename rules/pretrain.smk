@@ -17,7 +17,7 @@ rule trained_backbone:
         "../envs/environment.yaml"
     resources:
         mem_mb=EVALUATE.mem_mb,
-        runtime=EVALUATE.runtime,
+        runtime=max(LIGHT.runtime, EVALUATE.runtime),
         gpu=EVALUATE.gpu,
     params:
         **job(

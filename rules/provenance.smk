@@ -9,7 +9,7 @@ rule audit:
         "../envs/environment.yaml"
     resources:
         mem_mb=LIGHT.mem_mb,
-        runtime=EVALUATE.runtime,
+        runtime=LIGHT.runtime,
     params:
         **job("audit", study=config),
         root=LAYOUT.root,

@@ -26,9 +26,9 @@ rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
     output:
-        metrics=update(f"{LAYOUT.segment}/metrics.jsonl"),
-        state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),
-        checkpoints=stored("checkpoints", update(directory(f"{LAYOUT.segment}/checkpoints"))),
+        metrics=f"{LAYOUT.segment}/metrics.jsonl",
+        state=stored("states", f"{LAYOUT.segment}/state.safetensors"),
+        checkpoints=stored("checkpoints", directory(f"{LAYOUT.segment}/checkpoints")),
     log:
         f"{LAYOUT.logs}/training/{{recipe}}/{{segment}}.log",
     benchmark:
@@ -41,7 +41,6 @@ rule train:
         **machines(TRAIN),
         mem_mb=TRAIN.mem_mb,
         runtime=TRAIN.runtime,
-        attempt=lambda wildcards, attempt: attempt,
     params:
         **job(
             "train",
@@ -57,4 +56,4 @@ rule train:
         "Training {wildcards.recipe}, {wildcards.segment}"
     shell:
         "python -m workflow_scripts.training.train --job {params.job:q} --runtime {resources.runtime}"
-        " --attempt {resources.attempt} > {log:q} 2>&1"
+        " > {log:q} 2>&1"

@@ -23,7 +23,7 @@ from tests.training import (
     training_command,
 )
 from workflow_scripts.errors import UserError
-from workflow_scripts.models.tensors import load_tensors, save_tensors, tensors_digest
+from workflow_scripts.models.tensors import load_tensors, tensors_digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.configuration.scales import TrainingNumbers
@@ -236,7 +236,7 @@ def test_a_killed_writer_leaves_nothing_in_the_outputs_and_the_state_is_not_writ
     folder = tmp_path / "progress"
     progress = Progress(folder)
     state = State(4, {"weight": torch.ones(2)}, {})
-    save_tensors(progress.checkpoint(4), state.weights, {"iteration": "4"})
+    progress.save_checkpoint(4, state.weights)
     (progress.checkpoints / ".4.safetensors.half.safetensors").write_bytes(b"half")
     progress = Progress(folder)
     progress.save(state, [{"iteration": 4}])
@@ -250,7 +250,7 @@ def test_a_killed_writer_leaves_nothing_in_the_outputs_and_the_state_is_not_writ
     # Some file systems know no hard links.
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links here")))
     progress = Progress(folder)
-    save_tensors(progress.checkpoint(4), state.weights, {"iteration": "4"})
+    progress.save_checkpoint(4, state.weights)
     progress.save(state, [{"iteration": 4}])
     progress.finish(4, tmp_path / "copy.safetensors", tmp_path / "metrics.jsonl", tmp_path / "copies")
     assert (tmp_path / "copy.safetensors").read_bytes() == content

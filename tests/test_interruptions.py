@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import os
 import random
 import shutil
 import signal
@@ -31,6 +32,7 @@ from workflow_scripts.models.build import backbone_weights, build
 from workflow_scripts.models.tensors import save_tensors, tensors_digest
 from workflow_scripts.training.loop import NonFiniteLoss, Window
 from workflow_scripts.training.processes import Processes
+from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import _check_finite
 from workflow_scripts.training.state import State, load_state, save_state
 
@@ -161,24 +163,41 @@ def test_a_newer_job_takes_over_from_one_that_still_runs(
     same(undisturbed, tmp_path)
 
 
+def files(folder: Path) -> dict[Path, bytes]:
+    """All that lies in a folder, but for hidden files."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path: path.read_bytes() for path in found}
+
+
 @pytest.mark.slow
-def test_a_job_that_was_taken_for_dead_writes_nothing_more(world: TinyWorld, tmp_path: Path) -> None:
+@pytest.mark.parametrize("done", [False, True], ids=["while another trains", "when another is done"])
+def test_a_job_that_was_taken_for_dead_writes_nothing_more(
+    world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """It fails, if the outputs are not there yet, and else ends well: Snakemake removes nothing of such a job."""
+    monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
     part = job(tmp_path, world)
     silent = subprocess.Popen(part, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert silent.stdout is not None
     while "iteration 8/40" not in silent.stdout.readline():
         assert silent.poll() is None
     silent.send_signal(signal.SIGSTOP)
-    owner = tmp_path / "progress.lock"
-    owner.write_text(json.dumps(json.loads(owner.read_text()) | {"token": "another job's"}))
-    lines = (tmp_path / "progress/metrics.jsonl").read_text().splitlines()
+    lock = tmp_path / "progress.lock"
+    if done:
+        os.utime(lock, (0, 0))  # silent for long
+        newer = run(part)
+        assert "taking over" in newer.stdout
+        assert newer.returncode == 0, newer.stderr
+    else:
+        lock.write_text(json.dumps(json.loads(lock.read_text()) | {"token": "another job's"}))
+    before = files(tmp_path)
     silent.send_signal(signal.SIGCONT)
-    _, errors = silent.communicate(timeout=300)
-    assert silent.returncode == INTERRUPTED
-    assert "taken over by another job" in errors
-    written = (tmp_path / "progress/metrics.jsonl").read_text().splitlines()
-    assert len(written) - len(lines) <= 2, "at most one save, for which it had looked before"
-    assert owner.exists()
+    output, errors = silent.communicate(timeout=300)
+    assert silent.returncode == (0 if done else INTERRUPTED), errors
+    assert "by another job" in (output if done else errors)
+    assert files(tmp_path) == before
+    if done:
+        same(undisturbed, tmp_path)
 
 
 @pytest.mark.slow
@@ -187,34 +206,97 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
 ) -> None:
     began = time.time()
     part = job(tmp_path, world)
-    outputs = [str(tmp_path / name) for name in ("metrics.jsonl", "state.safetensors", "checkpoints")]
-    sheet = Sheet("train", {}, [], outputs, {"scale": "tiny", "wildcards": {}})
+    outputs = [tmp_path / name for name in ("metrics.jsonl", "state.safetensors", "checkpoints")]
+    sheet = Sheet("train", {}, [], list(map(str, outputs)), {"scale": "tiny", "wildcards": {}})
     write_sheet(tmp_path, sheet)
     recorded = [*part, "--job", str(tmp_path / sheet.name)]
     assert run(recorded).returncode == 0
-    written = (tmp_path / "state.safetensors").stat().st_ino
+    written = outputs[1].stat().st_ino
     record = tmp_path / f"metrics.jsonl{ENDING}"
     made = record.read_bytes()
     monkeypatch.setenv("STUDY_DECIDED", str(began))
     again = run(recorded)
     assert (again.returncode, "in the meantime" in again.stdout) == (0, True), again.stderr
-    assert (tmp_path / "state.safetensors").stat().st_ino == written
+    assert outputs[1].stat().st_ino == written
     assert record.read_bytes() == made, "the record of the job that trained it stands"
+
+    # Snakemake removed the outputs, for it never took note that they were made.
     monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
-    assert "in the meantime" not in run(part).stdout, (
-        "what was there before is trained again: someone asked for it"
-    )
-    assert (tmp_path / "state.safetensors").stat().st_ino != written
+    for path in outputs:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    again = run(recorded)
+    assert (again.returncode, "iteration 2/40" in again.stdout) == (0, False), again.stderr
+    assert outputs[1].stat().st_ino == written
+    assert record.read_bytes() == made
+
+    monkeypatch.setenv("STUDY_DECIDED", str(time.time()))
+    shutil.rmtree(tmp_path / "progress.spare")
+    assert "iteration 2/40" in run(part).stdout, "someone asked for it to be trained again"
+    assert outputs[1].stat().st_ino != written
 
 
-@pytest.mark.slow
-def test_divergence_is_not_tried_again_by_itself(world: TinyWorld, tmp_path: Path) -> None:
-    part = training_command(tmp_path, tiny_recipe(base_lr=1e8), segment(0, 8), world, *OPTIONS)
-    first, second, asked = run(part), run([*part, "--attempt", "2"]), run(part)
-    assert (first.returncode, second.returncode, asked.returncode) == (MISTAKE, MISTAKE, MISTAKE)
-    assert "(attempt 2: not tried again)" in second.stderr
-    assert first.stderr.splitlines()[-1] in second.stderr
-    assert "not tried again" not in asked.stderr
+def test_lines_of_metrics_that_were_altered_are_trained_again(
+    world: TinyWorld, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_here(job(tmp_path, world))
+    path = tmp_path / "progress/metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[18] = lines[18].replace(b'"loss": ', b'"loss": 1')  # that of iteration 38; 36 and 40 were saved
+    path.write_bytes(b"".join(lines))
+    finished = run(job(tmp_path, world))
+    assert finished.returncode == 0, finished.stderr
+    assert "cut or altered since state-000000040" in finished.stdout
+    assert "iteration 36/40" not in finished.stdout
+    assert "iteration 38/40" in finished.stdout
+    same(undisturbed, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (b'{"iteration": 10}\n{"iteration": 20}\n', 20),
+        (
+            b'{"iteration": 10}\n{"iteration": 20}\n{"iteration": 30}\n',
+            20,
+        ),  # killed before its state was saved
+        (b'{"iteration": 10}\n{"iteration": 20', 10),
+        (b'{"iteration": 10}\n{"iteration": 20}', 10),
+        (b'{"iteration": 10}\n{"iteration": 20, "loss": 1}\n', 10),
+        (b'{"iteration": 10}\n', 10),
+        (b'{"iteration": 10}\n20\n', 10),
+        (b'{"iteration": 10}\n\xff\n', 10),
+        (b'{"iteration": 11}\n{"iteration": 20}\n', None),
+        (b"", None),
+    ],
+)
+def test_the_last_state_whose_lines_of_metrics_are_whole_is_gone_on_from(
+    tmp_path: Path, content: bytes, left: int | None
+) -> None:
+    progress = Progress(tmp_path / "progress")
+    for iteration in (10, 20):
+        progress.save(State(iteration, {"weight": torch.ones(2)}, {}), [{"iteration": iteration}])
+    progress.metrics.write_bytes(content)
+    latest = Progress(tmp_path / "progress").latest()
+    assert (latest and latest.iteration) == left
+
+
+def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:
+    """Damaged saves of later iterations must not take the place of those that are made now."""
+    progress = Progress(tmp_path / "progress")
+    for iteration in (10, 20):
+        progress.save(State(iteration, {"weight": torch.ones(2)}, {}), [{"iteration": iteration}])
+    progress.metrics.write_text('{"iteration": 9}\n')
+    anew = Progress(tmp_path / "progress")
+    assert anew.latest() is None
+    anew.go_on_from(0)
+    anew.save(State(5, {"weight": torch.ones(2)}, {}), [{"iteration": 5}])
+    latest = Progress(tmp_path / "progress").latest()
+    assert latest is not None
+    assert latest.iteration == 5
+    assert metrics(tmp_path / "progress") == [{"iteration": 5}]
 
 
 def test_weights_that_are_not_finite_are_not_saved() -> None:
@@ -282,6 +364,7 @@ def test_25_kills_at_random_moments_lose_nothing(world: TinyWorld, tmp_path: Pat
         for path in ("state.safetensors", "metrics.jsonl"):  # it has got to its end: again from the beginning
             (tmp_path / "killed" / path).unlink()
         shutil.rmtree(tmp_path / "killed/checkpoints")
+        shutil.rmtree(tmp_path / "killed/progress.spare")
     finished = run(killed)
     assert finished.returncode == 0, finished.stderr
     _compare(tmp_path)
@@ -295,4 +378,4 @@ def _compare(folder: Path) -> None:
         "checkpoints/100.safetensors",
     ):
         assert filecmp.cmp(folder / "killed" / name, folder / "undisturbed" / name, shallow=False), name
-    assert not list((folder / "killed").glob("progress*"))
+    assert not (folder / "killed/progress").exists()

@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,61 @@ def test_an_owner_that_lives_and_does_not_answer_is_named(
         pass
     deaf.kill()
     deaf.wait()
+
+
+@pytest.mark.parametrize("content", ["", '{"token": "a", "mach', '{"token": "a"}', "5", "\xff"])
+def test_a_lock_that_names_no_owner_is_waited_for_aloud_and_then_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, content: str
+) -> None:
+    """Cut short by a full disk, or something else altogether."""
+    monkeypatch.setattr(lock, "STALE", 0.3)
+    path = tmp_path / "segment.lock"
+    path.write_bytes(content.encode("latin-1"))
+    with held(path) as own:
+        assert not own.taken_over
+    said = capsys.readouterr().out
+    assert said.count("names no owner; waiting") == 1
+    assert said.index("names no owner; waiting") < said.index("is gone; taking over")
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Writing beyond so many bytes of a file fails half-way, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("create", [lock._create, lock._create_without_links], ids=["links", "no links"])
+def test_a_full_disk_leaves_no_half_of_a_lock(
+    tmp_path: Path, create: Callable[[Path, lock.Owner], bool]
+) -> None:
+    own = lock.Owner("token", "machine", os.getpid(), time.time(), "job")
+    with files_of_at_most(20), pytest.raises(OSError, match="File too large"):
+        create(tmp_path / "segment.lock", own)
+    assert not list(tmp_path.iterdir())
+    assert create(tmp_path / "segment.lock", own)
+
+
+def test_whoever_was_taken_over_writes_no_more_nor_keeps_the_lock_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.02)
+    path = tmp_path / "segment.lock"
+    with held(path) as own:
+        own.check()
+        path.write_text(path.read_text().replace(own._owner.token, "another job's"))
+        time.sleep(0.1)  # a beat that had looked before
+        os.utime(path, (0, 0))
+        with pytest.raises(Superseded, match="taken over by another job"):
+            own.check()
+        time.sleep(0.2)
+        assert path.stat().st_mtime == 0
+    assert path.exists()
 
 
 def test_a_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from tests.training import REPOSITORY, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.errors import UserError
-from workflow_scripts.jobs.record import ENDING, described, read_record
+from workflow_scripts.jobs.job import job as run_job
+from workflow_scripts.jobs.notes import NOTES
+from workflow_scripts.jobs.record import ENDING, Attempt, described, read_record, write_record
 from workflow_scripts.jobs.sheet import Sheet, write_sheet
 
 SETTINGS = {"scale": "smoke", "wildcards": {}}
@@ -139,6 +142,29 @@ def test_attempts_are_counted_until_one_succeeds_or_the_settings_change(tmp_path
     run(write(tmp_path))
     run(write(tmp_path))
     assert len(read_record(Path(f"{output}{ENDING}")).attempts) == 1
+
+
+@pytest.mark.parametrize(("fails", "host"), [(True, "another"), (False, socket.gethostname())])
+def test_a_job_that_fails_leaves_the_record_of_one_that_began_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool, host: str
+) -> None:
+    """One that was taken for dead wakes; what it did not make, it has nothing to tell of."""
+    words = job(tmp_path, "unused", outputs=(str(tmp_path / "output"),))
+    path = tmp_path / f"output{ENDING}"
+
+    def main() -> None:
+        record = read_record(path)
+        record.attempts.append(Attempt("2026-01-01T00:00:00+00:00", "another"))
+        write_record(path, record)
+        if fails:
+            raise UserError("superseded")
+
+    monkeypatch.setattr(sys, "argv", words[2:])
+    monkeypatch.setenv(NOTES, "")  # which the job sets
+    with pytest.raises(SystemExit):
+        run_job(main)
+    last = read_record(path).attempts[-1]
+    assert (last.host, last.exit) == (host, None if fails else 0)
 
 
 def test_a_resumed_training_tells_its_whole_life(tmp_path: Path) -> None:

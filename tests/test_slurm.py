@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from workflow_scripts.errors import INTERRUPTED
 from workflow_scripts.jobs.record import ENDING, read_record
 from workflow_scripts.models.tensors import read_metadata
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.slurm import partition_limits, waiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_slurm]
 
@@ -38,6 +39,13 @@ TRAINING = {
     },
 }
 """A segment of about a minute on one processor."""
+SHORT = {
+    "schedule": {"iterations_per_x": 80, "tail": 40},
+    "evaluation": {"trunk_period": 20, "tail_period": 20},
+    "training": {"log_period": 5, "save_period": 10},
+    "resources": {"train": {"runtime": 10, "retries": 3}},
+}
+"""Numbers of one that takes seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +105,21 @@ class Training:
             time.sleep(0.1)
         return self.said()
 
-    def orphan(self, iteration: int) -> str:
-        """The job that still runs after its Snakemake was killed, when it was so far, and its lock removed."""
+    def choose(self, segment: str) -> None:
+        """Train another segment."""
+        self.segment = self.segment.with_name(segment)
+        self.progress = self.segment.with_suffix(".progress")
+        self.log = self.log.with_name(f"{segment}.log")
+
+    def orphan(self, iteration: int, then: signal.Signals | None = None) -> str:
+        """The job that is left after its Snakemake was killed, when it was so far, and its lock removed.
+
+        `then` is sent to its trainer first.
+        """
         snakemake = self.start()
         job = job_of(self.wait_until(iteration))
+        for number in trainers(job) if then else []:
+            os.kill(number, then)
         snakemake.kill()
         snakemake.wait()
         self.finish(self.start("--unlock"))
@@ -152,6 +171,24 @@ def job_of(said: dict) -> str:
     name, number = said["job"].split()
     assert name == "slurm"
     return number
+
+
+def state_of(job: str) -> str:
+    """What SLURM says of a job in a word."""
+    return subprocess.check_output(["squeue", "--states=all", "-h", "-o", "%T", "-j", job], text=True).strip()
+
+
+def last_job() -> int:
+    """The number of the newest job; 0 before there is any."""
+    told = subprocess.check_output(["squeue", "--states=all", "-h", "-o", "%i"], text=True).split()
+    return max(map(int, told), default=0)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def start_again(job: str) -> None:
@@ -338,11 +375,90 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
     written = (training.segment / "state.safetensors").stat().st_ino
     subprocess.run(["scontrol", "update", "partition=gpu", "state=up"], check=True)
     training.finish(second)
-    assert "trained by a job of an earlier Snakemake" in training.log.read_text()
+    assert "trained by another job in the meantime" in training.log.read_text()
     assert (training.segment / "state.safetensors").stat().st_ino == written
     record = read_record(Path(f"{training.segment}/metrics.jsonl{ENDING}"))
     assert record.complete and record.attempts[-1].slurm_job == job
     assert training.digest() == undisturbed
+
+
+def test_a_training_that_is_done_stays_done_whatever_fails_after_it(tmp_path: Path, prepared: Path) -> None:
+    """A stopped job is taken for dead; its heir is cancelled once it has handed over; then the dead one wakes."""
+    training = Training(tmp_path, prepared, numbers=SHORT)
+    training.choose("trunk-0-40")
+    stopped = training.orphan(10, signal.SIGSTOP)
+    os.utime(training.segment.with_suffix(".lock"), (0, 0))  # silent for long
+
+    second = training.start()
+    metrics, state = training.segment / "metrics.jsonl", training.segment / "state.safetensors"
+    wait_for(lambda: training.said()["job"] not in ("", f"slurm {stopped}"))
+    heir = job_of(training.said())
+    wait_for(metrics.exists)
+    subprocess.run(["scancel", heir], check=True)
+    said = training.finish(second)
+    assert said.count("Started again: Training") == 1, said
+    assert "iteration 40/40" not in training.log.read_text(), "the third job had nothing to train"
+    made = state.stat().st_ino, read_metadata(state)["digest"], metrics.read_bytes()
+    record = read_record(Path(f"{metrics}{ENDING}"))
+
+    for number in trainers(stopped):
+        os.kill(number, signal.SIGCONT)
+    wait_for(lambda: state_of(stopped) not in ("RUNNING", "COMPLETING"))
+    assert state_of(stopped) == "COMPLETED"
+    assert (state.stat().st_ino, read_metadata(state)["digest"], metrics.read_bytes()) == made
+    assert read_record(Path(f"{metrics}{ENDING}")) == record
+    assert record.complete
+    assert not training.progress.exists()
+    assert (training.segment / "checkpoints/20.safetensors").exists()
+
+
+def test_a_mistake_is_submitted_once(tmp_path: Path, prepared: Path) -> None:
+    """A learning rate with which training diverges: the profile and the study would have it tried again."""
+    numbers = SHORT | {"detection": {"base_lr": 1e8}}
+    training = Training(tmp_path, prepared, numbers=numbers)
+    training.choose("trunk-0-40")
+    before = last_job()
+    ended = training.start()
+    output, _ = ended.communicate(timeout=300)
+    assert ended.returncode != 0
+    assert "training diverged" in output
+    assert last_job() == before + 1, output
+
+
+def test_a_wrong_partition_is_told_before_anything_is_submitted(tmp_path: Path, prepared: Path) -> None:
+    training = Training(tmp_path, prepared, numbers=SHORT)
+    training.choose("trunk-0-40")
+    before = last_job()
+    ended = training.start("--set-resources", "train:slurm_partition=gpus")
+    output, _ = ended.communicate(timeout=300)
+    assert ended.returncode != 0
+    assert "slurm_partition: found gpus (for train), expected one of cpu, gpu" in output
+    assert "Traceback" not in output
+    assert last_job() == before
+
+
+@pytest.mark.usefixtures("cluster")
+def test_jobs_that_wait_are_told_with_slurm_s_reason(tmp_path: Path) -> None:
+    """As the executor submits them: it names the rule in the job's comment."""
+    study, other = tmp_path / "study", tmp_path / "other"
+    for folder in (study, other):
+        (folder / "results/smoke").mkdir(parents=True)
+    submit = ["sbatch", "--time=20", "--wrap", "true", "--partition=cpu"]
+    subprocess.run(["scontrol", "update", "partition=cpu", "maxtime=10"], check=True)
+    try:
+        assert partition_limits() == {"cpu": 10, "gpu": float("inf")}
+        for folder, rule in ((study, "images"), (study, "images"), (other, "detect")):
+            comment = f"rule_{rule}_wildcards_coco-train"
+            subprocess.run([*submit, "--comment", comment, "--chdir", folder], check=True)
+        (line,) = waiting(study / "results/smoke")
+        assert line.startswith(
+            "waiting in SLURM: 2 images, 20:00 in partition cpu (PartitionTimeLimit; for ever: it asks for more time"
+        )
+        assert "1 detect" in waiting(other / "results/smoke")[0]
+    finally:
+        subprocess.run(["scancel", "--state=PENDING", "--partition=cpu"], check=True)
+        subprocess.run(["scontrol", "update", "partition=cpu", "maxtime=INFINITE"], check=True)
+    assert waiting(study / "results/smoke") == []
 
 
 def test_a_node_that_goes_down_and_comes_back(

@@ -206,7 +206,7 @@ def test_what_another_job_trained_meanwhile_is_taken(
     job.monkeypatch.setenv(DECIDED, str(time.time() - 3600))
     capsys.readouterr()
     job(tmp_path)
-    assert "trained by a job of an earlier Snakemake" in capsys.readouterr().out
+    assert "trained by another job in the meantime" in capsys.readouterr().out
     assert (tmp_path / "state.safetensors").stat().st_mtime_ns == before
 
     for changed, decided in ((RECIPE.model_copy(update={"seed": 1}), -3600), (RECIPE, 3600)):
@@ -215,18 +215,18 @@ def test_what_another_job_trained_meanwhile_is_taken(
         assert "done at iteration 4" in capsys.readouterr().out
 
 
-def test_what_diverged_is_not_tried_again_within_a_job(job: Job, tmp_path: Path) -> None:
+def test_someone_may_try_again_what_diverged(job: Job, tmp_path: Path) -> None:
+    """What tells of it lies in the progress folder until then."""
     recipe = tiny_recipe(base_lr=1e8, batch=2)
-    part = segment(0, 20)
-    diverged = "training diverged at iteration"
-    with pytest.raises(UserError, match=diverged) as first:
-        job(tmp_path, recipe=recipe, part=part)
-    assert "not tried again" not in str(first.value)
-    with pytest.raises(UserError, match=r"attempt 2: not tried again"):
-        job(tmp_path, "--attempt", 2, recipe=recipe, part=part)
-    with pytest.raises(UserError, match=diverged) as anew:
-        job(tmp_path, "--attempt", 1, recipe=recipe, part=part)
-    assert "not tried again" not in str(anew.value)
+    with pytest.raises(UserError, match="training diverged at iteration"):
+        job(tmp_path, recipe=recipe, part=segment(0, 20))
+    told = tmp_path / "progress/diverged.txt"
+    assert "training diverged at iteration" in told.read_text()
+    job.monkeypatch.setattr("workflow_scripts.training.train.train_segment", lambda *_: None)
+    job.monkeypatch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        job(tmp_path, recipe=recipe, part=segment(0, 20))
+    assert not told.exists()
 
 
 def test_a_job_that_ends_saves_and_the_next_goes_on(

@@ -38,7 +38,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--segment", required=True)
     parser.add_argument("--log-period", type=int, required=True)
-    for name in ("save-period", "workers", "processes", "nodes", "runtime", "margin", "attempt"):
+    for name in ("save-period", "workers", "processes", "nodes", "runtime", "margin"):
         parser.add_argument(f"--{name}")
     told = parser.parse_args()
     recipe, segment = json.loads(told.recipe.read_text()), json.loads(told.segment)

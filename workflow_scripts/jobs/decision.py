@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 DECIDED = "STUDY_DECIDED"
 
@@ -14,3 +15,11 @@ def decide() -> None:
 def decided() -> float:
     """When it was decided to run this job, in seconds since the epoch; never, if a person runs its command."""
     return float(os.environ.get(DECIDED, "inf"))
+
+
+def made_since_decided(path: str | Path) -> bool:
+    """Whether a file is there that was made since then: by another job, or by an earlier attempt at this one."""
+    try:
+        return os.stat(path).st_mtime > decided()
+    except FileNotFoundError:
+        return False

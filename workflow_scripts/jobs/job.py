@@ -27,6 +27,7 @@ from workflow_scripts.jobs.record import (
     write_record,
 )
 from workflow_scripts.jobs.sheet import OPTION, Sheet, read_sheet
+from workflow_scripts.jobs.spare import drop_spares
 
 
 def job(main: Callable[[], None]) -> NoReturn:
@@ -65,6 +66,7 @@ def _run_recorded(main: Callable[[], None], sheet: Sheet) -> None:
     before = _record(path)
     record = _begun(sheet, path, before)
     os.environ[NOTES] = str(path)
+    drop_spares(sheet.inputs)
     try:
         main()
     except BaseException as error:
@@ -93,6 +95,8 @@ def _begun(sheet: Sheet, path: Path, before: Record | None) -> Record:
 
 def _end(record: Record, path: Path, before: Record | None, sheet: Sheet, code: int) -> None:
     last = record.attempts[-1]
+    if code != 0 and _another_began(path, last):  # it tells of what is there, or will be
+        return
     last.end, last.exit, last.notes = _now(), code, taken(path)
     if MADE_BY_ANOTHER in last.notes and (other := _maker(path, before)):
         write_record(path, other)
@@ -125,6 +129,15 @@ def _record(path: Path) -> Record | None:
 def _maker(path: Path, before: Record | None) -> Record | None:
     """The record of the job that made the outputs: it ended while this one ran, or `before` this one began."""
     return next((each for each in (_record(path), before) if each is not None and each.complete), None)
+
+
+def _another_began(path: Path, own: Attempt) -> bool:
+    """Whether the record is by now that of a job that began after this one."""
+    current = _record(path)
+    if current is None:
+        return False
+    newest = current.attempts[-1]
+    return (newest.start, newest.host, newest.slurm_job) != (own.start, own.host, own.slurm_job)
 
 
 def _attempt() -> Attempt:

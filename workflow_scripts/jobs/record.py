@@ -20,14 +20,15 @@ Paths are relative to the folder that the workflow ran in, where they lie within
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import MISTAKE, UserError
 from workflow_scripts.files import sha256, write_atomically
+from workflow_scripts.jobs.decision import made_since_decided
 
 SCHEMA = 1
 ENDING = ".record.json"
@@ -107,6 +108,13 @@ def read_record(path: Path) -> Record:
     if record.digest != digest_of(record):
         raise UserError(f"{path}: its content does not match its digest: it was altered")
     return record
+
+
+def mistaken(outputs: Sequence[str | Path]) -> bool:
+    """Whether the job of these outputs ended, since it was decided to run it, with what a person must correct."""
+    if not outputs or not made_since_decided(path := record_path(outputs[0])):
+        return False
+    return read_record(path).attempts[-1].exit == MISTAKE
 
 
 def write_record(path: Path, record: Record) -> None:

@@ -75,7 +75,7 @@ def _covered(results: Results, lists: list[str]) -> Callable[[Path], bool]:
 
     def covered(path: Path) -> bool:
         hidden = any(part.startswith(".") for part in path.relative_to(results.root).parts)
-        working = ".progress" in str(path) or ".lock" in path.name
+        working = any(part.endswith((".progress", ".spare")) for part in path.parts) or ".lock" in path.name
         record = path.name.endswith((".record.json", ".record.notes"))
         return (
             hidden

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import UserError, command
+from workflow_scripts.study.slurm import waiting
 
 STATUS = "status.json"
 """What a training job writes into its segment's progress folder with each line of metrics."""
@@ -192,13 +193,17 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="results of a scale, such as results/mini")
     parser.add_argument("--all", action="store_true", help="show segments that are done, too")
     arguments = parser.parse_args()
+
+    def text() -> str:
+        shown = table(rows(arguments.results, time.time()), arguments.all)
+        return "\n".join([shown, *waiting(arguments.results)])
+
     if not sys.stdout.isatty():
-        print(table(rows(arguments.results, time.time()), arguments.all))
+        print(text())
         return
     try:
         while True:
-            text = table(rows(arguments.results, time.time()), arguments.all)
-            print(f"\x1b[2J\x1b[H{text}\n(every {PERIOD:g} s; Ctrl-C ends)", flush=True)
+            print(f"\x1b[2J\x1b[H{text()}\n(every {PERIOD:g} s; Ctrl-C ends)", flush=True)
             time.sleep(PERIOD)
     except KeyboardInterrupt:
         return

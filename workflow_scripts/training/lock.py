@@ -1,7 +1,8 @@
 """One writer a segment: a lock with an owner and a heartbeat, on a file system that several machines share.
 
 The newest job gets the lock, for it is the one that a running Snakemake waits for: an older owner is asked for it,
-saves, stops and gives it up. Nobody waits for an owner that is gone, or whose heart has not beaten for `STALE` seconds.
+saves, stops and gives it up. Nobody waits for an owner that is gone, or whose heart has not beaten for `STALE` seconds;
+a file that names no owner, cut short by a full disk, is taken for one of those.
 """
 
 import json
@@ -11,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,6 +75,17 @@ class Lock:
         """Whether another job asks for the lock, or took it over."""
         return _request(self._path).exists() or self.taken_over
 
+    def check(self) -> None:
+        """Whoever writes looks here first.
+
+        Raises:
+            Superseded: another job took this one for dead, and has the lock.
+        """
+        if self.taken_over:
+            raise Superseded(
+                f"{self._path}: taken over by another job, for this one was silent; it writes no more"
+            )
+
     @property
     def taken_over(self) -> bool:
         """Whether another job took this one for dead, and has the lock: nothing may be written any more."""
@@ -91,7 +103,8 @@ class Lock:
     def _beat(self) -> None:
         while not self._released.wait(BEAT):
             try:
-                os.utime(self._path)
+                if not self.taken_over:  # the new owner's heart is its own
+                    os.utime(self._path)
             except OSError:  # a file system that is away for a moment; a lock that was taken over
                 continue
 
@@ -114,15 +127,14 @@ def held(path: Path) -> Iterator[Lock]:
 
 def _acquire(path: Path, own: Owner) -> Lock:
     patience = time.monotonic() + PATIENCE
-    waited = False
+    said: list[str] = []
     while not _create(path, own):
         time.sleep(POLL)
         other = _read(path)
-        if other is None:  # released between two looks, or being written
+        if other is None and not path.exists():  # released between two looks
             continue
-        if other.gone or _silence(path) > STALE:
-            print(f"{path}: its owner, {other.job}, is gone; taking over", flush=True)
-            _take_over(path, other, own)
+        if other is None or other.gone or _silence(path) > STALE:
+            _take_over_once_silent(path, other, own, said)
         elif other.started > own.started:
             raise Superseded(f"{path}: held by {other.job}, which started later")
         elif time.monotonic() > patience:
@@ -131,14 +143,29 @@ def _acquire(path: Path, own: Owner) -> Lock:
                 "job and start again"
             )
         else:
-            if not waited:
-                print(f"{path}: asking its owner, {other.job}, to save and stop", flush=True)
+            _say_once(f"{path}: asking its owner, {other.job}, to save and stop", said)
             _request(path).touch()  # each time: another job that waited may have removed it with its own
-            waited = True
-    if waited:
+    if said:
         time.sleep(SETTLE)
     _request(path).unlink(missing_ok=True)
     return Lock(path, own)
+
+
+def _take_over_once_silent(path: Path, other: Owner | None, own: Owner, said: list[str]) -> None:
+    """Take the lock of an owner that is gone; one that names no owner may be whole in a moment."""
+    if other is None and _silence(path) <= STALE:
+        _say_once(f"{path}: names no owner; waiting until it has been silent for {STALE:.0f} s", said)
+        return
+    _say_once(
+        f"{path}: its owner, {other.job if other else 'which it does not name'}, is gone; taking over", said
+    )
+    _take_over(path, other, own)
+
+
+def _say_once(text: str, said: list[str]) -> None:
+    if text not in said:
+        print(text, flush=True)
+        said.append(text)
 
 
 def _create(path: Path, own: Owner) -> bool:
@@ -147,35 +174,47 @@ def _create(path: Path, own: Owner) -> bool:
     if ours is not None and ours.token == own.token:
         return True
     written = path.with_name(f".{path.name}.{own.token}")
-    written.write_text(json.dumps(asdict(own)))
     try:
-        os.link(written, path)
-    except FileExistsError:
-        return False
-    except OSError:
+        written.write_text(json.dumps(asdict(own)))
         try:
-            with path.open("x") as file:
-                file.write(json.dumps(asdict(own)))
+            os.link(written, path)
         except FileExistsError:
             return False
+        except OSError:
+            return _create_without_links(path, own)
     finally:
-        written.unlink()
+        written.unlink(missing_ok=True)
     return True
 
 
-def _take_over(path: Path, dead: Owner, own: Owner) -> None:
-    """Put `own` in the place of a dead owner, unless another job did so first."""
-    claim = path.with_name(f".{path.name}.{dead.token}.claim")
+def _create_without_links(path: Path, own: Owner) -> bool:
+    try:
+        file = path.open("x")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(json.dumps(asdict(own)))
+    except OSError:  # of a full disk: others shall not find half of it
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _take_over(path: Path, dead: Owner | None, own: Owner) -> None:
+    """Put `own` in the place of a dead owner, or of none that could be read, unless another job did so first."""
+    claim = path.with_name(f".{path.name}.{dead.token if dead else 'unreadable'}.claim")
     try:
         claim.touch(exist_ok=False)
     except FileExistsError:
-        if time.time() - claim.stat().st_mtime > STALE:  # of a job that died right here
-            claim.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # its job has done it by now
+            if time.time() - claim.stat().st_mtime > STALE:  # of a job that died right here
+                claim.unlink(missing_ok=True)
         return
     try:
         # Only the holder of this claim replaces this owner, so what is read here does not change before it is replaced.
         current = _read(path)
-        if current is not None and current.token == dead.token:
+        if path.exists() and (current and current.token) == (dead and dead.token):
             with write_atomically(path) as temporary:
                 temporary.write_text(json.dumps(asdict(own)))
     finally:
@@ -195,9 +234,10 @@ def _silence(path: Path) -> float:
 
 
 def _read(path: Path) -> Owner | None:
+    """The owner that a lock names; None where there is no lock, and where it was cut short or is something else."""
     try:
         return Owner(**json.loads(path.read_text()))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 

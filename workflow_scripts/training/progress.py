@@ -1,107 +1,150 @@
 """What a segment writes as it goes, so that a killed job continues and ends in the same bits.
 
 The folder is not declared to the workflow, which would delete it with a failed job's outputs. It holds the last two
-saved states, the lines of metrics up to the last one, and the checkpoints taken so far.
+saved states, the lines of metrics up to the last one, and the checkpoints taken so far. Once all of it is in the
+segment's outputs, it stays beside them under another name, as their spare: a job that fails after all, in its last
+seconds, is not trained again. The jobs that read the outputs drop it (`jobs/spare.py`).
 """
 
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from workflow_scripts.errors import UserError
-from workflow_scripts.files import write_atomically
+from workflow_scripts.files import write_atomically, write_folder
+from workflow_scripts.jobs.spare import IDENTITY, spare_of
+from workflow_scripts.models.tensors import save_tensors
 from workflow_scripts.study.status import STATUS
 from workflow_scripts.training.state import State, load_state, save_state
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-IDENTITY = "training.sha256"
 DIVERGED = "diverged.txt"
+DIGEST = ".metrics.sha256"
+"""In the place of a saved state's suffix: the file with the SHA-256 of the lines of metrics up to that state."""
 
 
 class Progress:
     """The progress folder of one segment, trained in one way: what was saved of another training is dropped."""
 
-    def __init__(self, folder: Path, training: str = "") -> None:
-        """`training` identifies all that the segment's result depends on."""
+    def __init__(self, folder: Path, training: str = "", check: Callable[[], None] = lambda: None) -> None:
+        """`training` identifies all that the segment's result depends on. `check` is asked before anything is written,
+        and again before it takes effect: it raises where another job writes by now.
+        """
         self.folder = folder
         self.training = training
         self.save_seconds = 0.0
+        self.taken_back = False
+        """Whether all was done before, and is in the folder again for its outputs."""
         self._diverged = folder / DIVERGED
-        identity = folder / IDENTITY
-        if folder.exists() and (not identity.exists() or identity.read_text() != training):
-            print(
-                f"{folder}: saved by another training (recipe, data or parent changed); starting anew",
-                flush=True,
-            )
-            shutil.rmtree(folder)
-        for leftover in folder.rglob(".*"):  # of a writer that was killed
-            leftover.unlink()
+        self._check = check
+        self._lines = b""
+        self._spare = spare_of(folder.with_name(folder.name.removesuffix(".progress")))
         self.checkpoints = folder / CHECKPOINTS
         self.metrics = folder / METRICS
+        self._check()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        if self._spare.exists() and not self.folder.exists():
+            self._spare.replace(self.folder)
+            self.taken_back = True
+        identity = self.folder / IDENTITY
+        if self.folder.exists() and (not identity.exists() or identity.read_text() != self.training):
+            print(
+                f"{self.folder}: saved by another training (recipe, data or parent changed); starting anew",
+                flush=True,
+            )
+            shutil.rmtree(self.folder)
+            self.taken_back = False
+        for leftover in self.folder.rglob(".*"):  # of a writer that was killed
+            leftover.unlink()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         if not identity.exists():
             with write_atomically(identity) as temporary:
-                temporary.write_text(training)
+                temporary.write_text(self.training)
 
     def save(self, state: State, lines: Iterable[dict]) -> None:
-        """Append the lines of metrics since the last save, then save the state; keep the save before, too.
+        """Add the lines of metrics since the last save, then save the state; keep the save before, too.
 
         `save_seconds` is what the slowest save has taken.
         """
         began = time.perf_counter()
-        with self.metrics.open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        save_state(self._state(state.iteration), state, self.training)
-        for old in self._saves()[2:]:
-            old.unlink()
+        self._lines += b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        saved = self._state(state.iteration)
+        self._put(self.metrics, lambda path: path.write_bytes(self._lines))
+        self._put(saved.with_suffix(DIGEST), lambda path: path.write_text(_digest(self._lines)))
+        self._put(saved, lambda path: save_state(path, state, self.training))
+        # One beyond this state was damaged, or the training had gone on from there.
+        self._keep([path for path in self._saves() if path <= saved][:2])
         self.save_seconds = max(self.save_seconds, time.perf_counter() - began)
 
-    def note_divergence(self, message: str) -> None:
-        """Keep the message for the next attempt of the same job, which would diverge as well."""
-        self._diverged.write_text(message)
-
-    def divergence(self) -> str | None:
-        """How an attempt before this one diverged, if so."""
-        return self._diverged.read_text() if self._diverged.exists() else None
-
-    def forget_divergence(self) -> None:
-        """A person tries again."""
-        self._diverged.unlink(missing_ok=True)
+    def save_checkpoint(self, iteration: int, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights after `iteration` iterations for evaluation."""
+        self._put(
+            self.checkpoints / f"{iteration}.safetensors",
+            lambda path: save_tensors(path, weights, {"iteration": str(iteration)}),
+        )
 
     def tell(self, status: dict[str, Any]) -> None:
         """Say how far the training is, for `study/status.py`; what a killed job said last stays until it goes on."""
+        self._check()
         temporary = self.folder / f".{STATUS}"
         temporary.write_text(json.dumps(status))
         temporary.replace(self.folder / STATUS)
 
+    def note_divergence(self, message: str) -> None:
+        """Keep the message until someone tries again."""
+        self._put(self._diverged, lambda path: path.write_text(message))
+
+    def forget_divergence(self) -> None:
+        """Someone tries again."""
+        self._diverged.unlink(missing_ok=True)
+
     def latest(self) -> State | None:
-        """The newest saved state that is whole; None where nothing was saved."""
+        """The newest saved state that is whole, with lines of metrics that are; None where nothing such was saved."""
         for path in self._saves():
-            try:
-                return load_state(path)
-            except UserError as error:
-                print(f"{error}; trying the state before it", flush=True)
+            damage = f"{self.metrics}: cut or altered since {path.name}"
+            if self._lines_are_whole(path):
+                try:
+                    return load_state(path)
+                except UserError as error:
+                    damage = str(error)
+            print(f"{damage}; trying the state before it", flush=True)
+            self.taken_back = False
         return None
 
-    def checkpoint(self, iteration: int) -> Path:
-        """Where the weights after `iteration` iterations are kept for evaluation."""
-        return self.checkpoints / f"{iteration}.safetensors"
+    def go_on_from(self, iteration: int) -> None:
+        """Drop the lines of metrics after `iteration`: the job that goes on from there writes them again."""
+        self._lines = self._lines_until(iteration)
 
     def finish(self, stop: int, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> None:
-        """Put everything in the segment's outputs, last the state saved at `stop`, and remove the folder."""
-        if checkpoints_path.exists():
-            shutil.rmtree(checkpoints_path)
-        shutil.copytree(self.checkpoints, checkpoints_path, copy_function=_link_or_copy)
-        shutil.copyfile(self.metrics, metrics_path)
+        """Put everything in the segment's outputs, last the metrics, and keep the folder as their spare."""
+        self._check()
+        with write_folder(checkpoints_path) as folder:
+            for path in self.checkpoints.glob("[!.]*"):
+                _link_or_copy(path, folder / path.name)
+            self._check()
         _link_or_copy(self._state(stop), state_path)
-        shutil.rmtree(self.folder, ignore_errors=True)  # network file systems keep files that others look at
+        self._check()
+        with write_atomically(metrics_path) as temporary:
+            temporary.write_bytes(self._lines_until(stop))
+        self._keep([self._state(stop)])
+        shutil.rmtree(self._spare, ignore_errors=True)
+        self.folder.replace(self._spare)
+
+    def _put(self, path: Path, write: Callable[[Path], object]) -> None:
+        self._check()
+        with write_atomically(path) as temporary:
+            write(temporary)
+            self._check()  # writing may have taken long
 
     def _state(self, iteration: int) -> Path:
         return self.folder / f"state-{iteration:09d}.safetensors"
@@ -109,24 +152,42 @@ class Progress:
     def _saves(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"), reverse=True)
 
-    def cut_metrics(self, iteration: int) -> None:
-        """Drop the lines of metrics after `iteration`: the job that goes on from there writes them again."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_text().splitlines(keepends=True):
-            # A line cut off by a kill has no newline, and stands after the last save.
-            if line.endswith("\n") and json.loads(line)["iteration"] <= iteration:
-                kept.append(line)
-        temporary = self.metrics.with_suffix(".new")
-        temporary.write_text("".join(kept))
-        temporary.replace(self.metrics)
+    def _keep(self, kept: list[Path]) -> None:
+        for path in set(self._saves()) - set(kept):
+            path.unlink()
+            path.with_suffix(DIGEST).unlink(missing_ok=True)
+
+    def _lines_are_whole(self, saved: Path) -> bool:
+        """Whether the lines of metrics up to a saved state are those that were saved with it."""
+        digest = saved.with_suffix(DIGEST)
+        iteration = int(saved.stem.removeprefix("state-"))
+        return digest.exists() and digest.read_text() == _digest(self._lines_until(iteration))
+
+    def _lines_until(self, iteration: int) -> bytes:
+        """The saved lines of metrics up to an iteration; none from one on that is cut or no line of metrics."""
+        kept = b""
+        for line in self.metrics.read_bytes().splitlines(keepends=True) if self.metrics.exists() else []:
+            try:
+                if json.loads(line)["iteration"] > iteration:
+                    break
+            except (ValueError, TypeError, LookupError):
+                break
+            kept += line
+        return kept
 
 
-def _link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a file a second name; where that cannot be had, on some file systems, copy it."""
+def _digest(lines: bytes) -> str:
+    return hashlib.sha256(lines).hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Put a file in its place under a second name; where that cannot be had, on some file systems, copy it."""
+    linked = target.with_name(f".{target.name}.link")
+    linked.unlink(missing_ok=True)
     try:
-        os.link(source, target)
+        os.link(source, linked)
+        linked.replace(target)
+        linked.unlink(missing_ok=True)  # it stays where both were the same file
     except OSError:
         with write_atomically(target) as temporary:
             shutil.copyfile(source, temporary)

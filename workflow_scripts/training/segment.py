@@ -13,7 +13,7 @@ from workflow_scripts.jobs.notes import note
 from workflow_scripts.models.build import build, build_optimizer, load_backbone
 from workflow_scripts.models.devices import fix_arithmetic
 from workflow_scripts.models.fork import forked
-from workflow_scripts.models.tensors import load_tensors, save_tensors
+from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.schedules import learning_rate
 from workflow_scripts.study.compiled.segments import Segment
@@ -54,13 +54,14 @@ def train_segment(
         UserError: a parent's state of another iteration than the segment's start or of another model, or unfit
             pre-trained weights.
         NonFiniteLoss: training diverged.
+        Superseded: another job trains the segment by now; nothing more was written.
     """
     fix_arithmetic()
     model = build(recipe, len(examples.classes), processes.device)
     optimizer = build_optimizer(recipe, model)
     start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
     if processes.first:
-        progress.cut_metrics(start)
+        progress.go_on_from(start)
         note(start_iteration=start, processes=processes.count, device=processes.device)
     lines: list[dict[str, Any]] = []
 
@@ -76,7 +77,7 @@ def train_segment(
         if not processes.first:
             return
         if iteration in segment.evaluations:
-            save_tensors(progress.checkpoint(iteration), state.weights, {"iteration": str(iteration)})
+            progress.save_checkpoint(iteration, state.weights)
         if leaving:
             progress.tell(status(iteration, segment.stop, lines[-1]["loss"], 0.0, INTERRUPTED))
         if leaving or iteration % numbers.save_period == 0 or iteration == segment.stop:

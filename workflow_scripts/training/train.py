@@ -10,9 +10,9 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import INTERRUPTED, Interrupted, UserError, exit_code
 from workflow_scripts.files import sha256
-from workflow_scripts.jobs.decision import decided
+from workflow_scripts.jobs.decision import made_since_decided
 from workflow_scripts.jobs.job import job
 from workflow_scripts.jobs.notes import MADE_BY_ANOTHER, note
 from workflow_scripts.models.tensors import read_metadata
@@ -23,7 +23,7 @@ from workflow_scripts.study.configuration.scales import TrainingNumbers
 from workflow_scripts.training.deadline import job_deadline
 from workflow_scripts.training.examples import Examples, classification_examples, detection_examples
 from workflow_scripts.training.launch import start_processes
-from workflow_scripts.training.lock import Lock, Superseded, held
+from workflow_scripts.training.lock import Lock, held
 from workflow_scripts.training.loop import NonFiniteLoss
 from workflow_scripts.training.processes import Processes, agreed, training_processes, wait_for_all
 from workflow_scripts.training.progress import Progress
@@ -68,9 +68,6 @@ def _arguments() -> argparse.Namespace:
         default=60,
         help="seconds before the end of a SLURM job to have saved and stopped",
     )
-    parser.add_argument(
-        "--attempt", type=int, default=1, help="2 and more where Snakemake starts a failed job again"
-    )
     parser.add_argument("--annotations", type=Path, help="COCO annotations to train on")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--parent", type=Path, help="state that the segment starts from")
@@ -88,12 +85,9 @@ def _train(recipe: Recipe, segment: Segment, arguments: argparse.Namespace, proc
     identity = _identity(recipe, segment, arguments)
     lock_file = arguments.progress.with_suffix(".lock")
     with held(lock_file) if processes.first else nullcontext() as lock:
-        if agreed(processes.first and _trained_meanwhile(arguments.state, identity), processes):
+        if agreed(processes.first and _trained_meanwhile(arguments, identity), processes):
             if processes.first:
-                note(**MADE_BY_ANOTHER)
-                print(
-                    f"{recipe.name} {segment.name}: trained by a job of an earlier Snakemake in the meantime"
-                )
+                _say_trained_meanwhile(recipe, segment)
             return
         _train_held(recipe, segment, arguments, processes, identity, lock)
 
@@ -107,18 +101,16 @@ def _train_held(
     lock: Lock | None,
 ) -> None:
     """Train with the segment's lock in the hands of the first process."""
-    if processes.first:
-        _check_divergence(Progress(arguments.progress, identity), arguments.attempt)
+    if lock is not None:  # whoever holds it prepares the folder
+        progress = Progress(arguments.progress, identity, lock.check)
+        progress.forget_divergence()
     wait_for_all(processes)
-    progress = Progress(arguments.progress, identity)
+    if lock is None:
+        progress = Progress(arguments.progress, identity)
     deadline = job_deadline(arguments.runtime, arguments.margin) if processes.first else None
 
     def leave(seconds: float) -> bool:
         wanted = lock is not None and lock.wanted
-        if lock is not None and wanted and lock.taken_over:
-            raise Superseded(
-                f"{recipe.name} {segment.name}: taken over by another job, for this one was silent"
-            )
         late = deadline is not None and deadline.near(2 * (seconds + progress.save_seconds))
         return agreed(wanted or late, processes)
 
@@ -141,6 +133,8 @@ def _train_held(
             raise UserError(message) from None
         return
     if processes.first:
+        if progress.taken_back:
+            note(**MADE_BY_ANOTHER)
         progress.finish(segment.stop, arguments.state, arguments.metrics, arguments.checkpoints)
         digest = read_metadata(arguments.state)["digest"]
         print(f"{recipe.name} {segment.name}: done at iteration {segment.stop}, state {digest}")
@@ -179,17 +173,15 @@ def _check_start(recipe: Recipe, segment: Segment, arguments: argparse.Namespace
         )
 
 
-def _check_divergence(progress: Progress, attempt: int) -> None:
-    message = progress.divergence()
-    if message is not None and attempt > 1:
-        raise UserError(f"{message} (attempt {attempt}: not tried again)")
-    progress.forget_divergence()
+def _trained_meanwhile(arguments: argparse.Namespace, identity: str) -> bool:
+    """Whether another job, or an earlier attempt, finished the segment after it was decided to train it here."""
+    done = made_since_decided(arguments.metrics) and arguments.state.exists()
+    return done and read_metadata(arguments.state).get("training") == identity
 
 
-def _trained_meanwhile(state: Path, identity: str) -> bool:
-    """Whether a job of an earlier Snakemake finished the segment after it was decided to train it here."""
-    new = state.exists() and state.stat().st_mtime > decided()
-    return new and read_metadata(state).get("training") == identity
+def _say_trained_meanwhile(recipe: Recipe, segment: Segment) -> None:
+    note(**MADE_BY_ANOTHER)
+    print(f"{recipe.name} {segment.name}: trained by another job in the meantime")
 
 
 def main() -> None:
@@ -204,6 +196,17 @@ def main() -> None:
             f"{recipe.name} trains on"
         )
     _check_start(recipe, segment, arguments)
+    try:
+        _start(recipe, segment, arguments)
+    except (Interrupted, SystemExit) as end:
+        # One of several processes leaves it to the process that started them.
+        stopped = exit_code(end) == INTERRUPTED and "RANK" not in os.environ
+        if not stopped or not _trained_meanwhile(arguments, _identity(recipe, segment, arguments)):
+            raise
+        _say_trained_meanwhile(recipe, segment)
+
+
+def _start(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> None:
     if arguments.processes > 1 and "RANK" not in os.environ:
         start_processes(__spec__.name, sys.argv[1:], arguments.processes, arguments.nodes)
         return

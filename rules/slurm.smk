@@ -1,0 +1,27 @@
+"""What a profile asks of SLURM, held against the cluster before anything is submitted."""
+
+from workflow_scripts.study.slurm import Asked, partition_limits, too_long, unknown_partitions
+
+
+def check_partitions():
+    """Refuse a partition that is not there, which would fail job by job; tell of jobs that may wait for ever."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    limits, asked = partition_limits(), what_jobs_ask()
+    if problem := unknown_partitions(asked, limits):
+        raise WorkflowError(problem)
+    for sentence in too_long(asked, limits):
+        logger.warning(sentence)
+
+
+def what_jobs_ask():
+    """The most time that the jobs of each rule or group, as it is submitted, ask of each partition that they name."""
+    most = {}
+    for found in workflow.dag.get_jobs_or_groups():
+        jobs = found.jobs if found.is_group() else [found]
+        partition = found.resources.get("slurm_partition")
+        if partition and not found.is_local and any(map(workflow.dag.needrun, jobs)):
+            names = " and ".join(sorted({each.rule.name for each in jobs}))
+            asked = names, str(partition)
+            most[asked] = max(most.get(asked, 0), found.resources.get("runtime", 0))
+    return [Asked(names, partition, minutes) for (names, partition), minutes in most.items()]

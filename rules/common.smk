@@ -7,6 +7,8 @@ import shlex
 import sys
 from functools import partial
 
+from snakemake.io import IOFile
+
 sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
@@ -14,6 +16,7 @@ from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.layout.data import CHECKED_OPTIONS
 from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.plan import seconds_expected
 from workflow_scripts.study.settings import job_settings
@@ -85,6 +88,7 @@ wildcard_constraints:
     testing="single_scale|test_aug",
     train_set="coco|keypoints|voc",
     images="(coco|voc|classification)-(train|val)",
+    checked="coco|keypoints|voc|classification",
     split="train|val",
 
 
@@ -150,6 +154,22 @@ def chosen(search):
 def table_module(experiment):
     """The module that makes a table; it makes a part of it, such as text_voc, too."""
     return experiment.partition("_")[0]
+
+
+def of_checked(option):
+    """An option of the check of a data set; those of COCO's format and of image folders are not the same."""
+    return lambda wildcards: LAYOUT.checked_options(wildcards.checked).get(option)
+
+
+def checked(wildcards):
+    """The check of a training's data, without which it does not begin.
+
+    What was trained before there were checks, or without one, is not trained again for it: Snakemake would take one more
+    input for a reason to.
+    """
+    report = LAYOUT.checked(STUDY.recipes[wildcards.recipe])
+    inputs = workflow.persistence.input(IOFile(f"{LAYOUT.segment}/metrics.jsonl".format(**wildcards)))
+    return ancient(report) if inputs is None or report in inputs else []
 
 
 def at_several_scales(value):

@@ -25,6 +25,7 @@ rule recipe:
 rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
+        checked=checked,
     output:
         metrics=update(f"{LAYOUT.segment}/metrics.jsonl"),
         state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),

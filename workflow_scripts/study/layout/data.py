@@ -15,6 +15,9 @@ from workflow_scripts.study.configuration.config import (
     VocSplit,
 )
 
+CHECKED_OPTIONS = ("train_annotations", "train_images", "val_annotations", "val_images", "train", "val", "needs")
+"""Options of the command that checks a data set, of which each kind of data has its own."""
+
 
 class DataLayout:
     """Paths of data. Attributes are patterns with `{wildcards}`; methods give the files of one thing."""
@@ -28,6 +31,8 @@ class DataLayout:
         self.world = f"{self.root}/world"
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
         self.images = f"{self.data}/images-{{images}}.csv"
+        self.check = f"{self.data}/check-{{checked}}.json"
+        self.check_text = f"{self.data}/check-{{checked}}.txt"
 
     def image_set(self, train_set: str, split: str) -> ImageSet:
         """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
@@ -154,6 +159,31 @@ class DataLayout:
         """The annotation file that makes val35k, where it is given."""
         given: CocoDataset | None = self._study.config.datasets.coco
         return [self._raw(given.val2014_annotations)] if given and given.val2014_annotations else []
+
+    # Checks
+
+    def checked(self, recipe: Recipe) -> str:
+        """The report of the check of all that a recipe trains and is evaluated on."""
+        return self.check.format(checked=recipe.train_set)
+
+    def checked_options(self, train_set: str) -> dict[str, Any]:
+        """Those of `CHECKED_OPTIONS` that a data set has: its folders, or annotations, images and what is learned."""
+        if train_set == "classification":
+            return dict(self.classification())
+        sets = {split: self.image_set(train_set, split) for split in ("train", "val")}
+        options = {f"{split}_images": each.images for split, each in sets.items()}
+        options |= {f"{split}_annotations": each.annotations for split, each in sets.items()}
+        detectors = {each.detector for each in self._study.recipes.values() if each.train_set == train_set}
+        learned = {"mask_rcnn": "masks", "cascade_mask_rcnn": "masks", "keypoint_rcnn": "keypoints"}
+        return options | {"needs": sorted({learned[name] for name in detectors & learned.keys()})}
+
+    def checked_inputs(self, train_set: str) -> dict[str, Any]:
+        """What must be there before a data set can be checked."""
+        if train_set == "classification":
+            return self.image_source("classification-train")
+        annotations = {f"{split}_annotations": self.annotations(train_set, split) for split in ("train", "val")}
+        name = "coco" if train_set == "keypoints" else train_set
+        return annotations | self.image_source(f"{name}-train")
 
     # A recipe's data
 

@@ -164,6 +164,13 @@ class Layout(DataLayout):
         evaluated = [self.manifest(recipe.train_set, "val") for recipe in recipes]
         return _once(trained + evaluated)
 
+    def asked_checks(self) -> list[str]:
+        """Reports of the checks of all data that the asked experiments train on, whatever searches choose, as text."""
+        runs = self._study.needed_runs(self._study.config.experiments, self._study.first_point)
+        sets = [run.recipe.train_set for run in runs]
+        begun = ["classification"] if any(run.recipe.pretraining == "train" for run in runs) else []
+        return [self.check_text.format(checked=name) for name in _once([*sets, *begun])]
+
     def asked_pretrainings(self, chosen: Chosen) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""
         begun = [recipe for recipe in self._trained_recipes(chosen) if recipe.pretraining != "skip"]

@@ -192,7 +192,9 @@ def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
     record = text[max(0, text.rfind(b"{", 0, at)) : max(at, text.find(b"}", at))]
     number = re.search(rb'"id"\s*:\s*(\d+)', record)
     of = f", in the record of id {int(number[1])}" if number else ""
-    return f"found {found.decode()} at byte {at}{of}. Expected finite numbers: correct it, or remove the record."
+    return (
+        f"found {found.decode()} at byte {at}{of}. Expected finite numbers: correct it, or remove the record."
+    )
 
 
 def _require_unique(values: list[Any], where: str, field: str) -> None:

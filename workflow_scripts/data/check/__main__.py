@@ -6,10 +6,10 @@
 
     python -m workflow_scripts.data.check --name classification --train imagenet/train --val imagenet/val ...
 
-The first is of a data set in COCO's format, the second of image folders, a folder a class. What cannot be trained on, or
-would give wrong numbers without a word, is an error: one message, exit code 2, no report written; the whole list is
-printed before it. What training leaves out by itself is counted, and an error where it is more than a few. Data without
-errors is left as it is, and so is what is trained on: checks change nothing.
+The first is of a data set in COCO's format, the second of image folders, a folder a class. What cannot be trained on,
+or would give wrong numbers without a word, is an error: one message, exit code 2, no report written; the whole list is
+printed before it. What training leaves out by itself is counted, and an error where it is more than a few. Checks
+change nothing: what is trained on is the data as it is.
 """
 
 import argparse
@@ -43,9 +43,7 @@ def check_detection(
     for folder in images:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder. Expected the folder of the images.")
-    seen = [
-        check_images(file, folder, threads, findings) for file, folder in zip(files, images, strict=True)
-    ]
+    seen = [check_images(file, folder, threads, findings) for file, folder in zip(files, images, strict=True)]
     compare_images(seen[0], seen[1], annotations[1], findings)
 
 

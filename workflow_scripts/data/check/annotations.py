@@ -359,7 +359,9 @@ def _keypoints(annotation: Annotation, image: coco.Image, count: int) -> Iterato
 def _whole_file(place: _Place) -> None:
     file, findings = place.file, place.findings
     if not place.objects:
-        findings.add(NO_OBJECT, file.path, "annotations", f"{len(file.annotation_image_ids):,} entries, no object")
+        findings.add(
+            NO_OBJECT, file.path, "annotations", f"{len(file.annotation_image_ids):,} entries, no object"
+        )
     for image in file.images:
         if image.id not in place.objects:
             findings.add(BARE_IMAGES, file.path, f"image id {image.id} ({image.file_name})", "no object")
@@ -376,4 +378,6 @@ def _whole_file(place: _Place) -> None:
 
 def _as_arrays(boxes: Iterable[tuple[Box, coco.Image]]) -> tuple[np.ndarray, np.ndarray]:
     pairs = [(box, (image.width, image.height)) for box, image in boxes]
-    return np.array([box for box, _ in pairs], dtype=float), np.array([size for _, size in pairs], dtype=float)
+    return np.array([box for box, _ in pairs], dtype=float), np.array(
+        [size for _, size in pairs], dtype=float
+    )

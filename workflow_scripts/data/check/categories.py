@@ -82,7 +82,9 @@ def check_categories(
         if category.id not in used:
             findings.add(UNUSED, file.path, record, "no annotation is of it")
         if keypoints and category.keypoints != KEYPOINTS:
-            findings.add(KEYPOINT_NAMES, file.path, record, f"keypoints are {_difference(category.keypoints)}")
+            findings.add(
+                KEYPOINT_NAMES, file.path, record, f"keypoints are {_difference(category.keypoints)}"
+            )
 
 
 def compare_categories(train: coco.AnnotationFile, val: coco.AnnotationFile, findings: Findings) -> None:

@@ -53,8 +53,8 @@ class Found:
     @property
     def sentence(self) -> str:
         """`3 of 581 annotations: boxes of negative width or height`."""
-        share = f"{self.count:,} of {self.of:,}" if self.of else f"{self.count:,}"
-        return f"{share} {self.kind.subject}: {self.kind.what}"
+        share = f"{self.count:,} of {self.of:,} {self.kind.subject}: " if self.of else ""
+        return f"{share}{self.kind.what}"
 
 
 class Findings:

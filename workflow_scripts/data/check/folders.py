@@ -75,7 +75,9 @@ def _classes(folder: Path, findings: Findings) -> list[str]:
     return [name for name in names if not name.startswith(".")]
 
 
-def _compare(train: Path, trained: Sequence[str], val: Path, evaluated: Sequence[str], findings: Findings) -> None:
+def _compare(
+    train: Path, trained: Sequence[str], val: Path, evaluated: Sequence[str], findings: Findings
+) -> None:
     missing = sorted(set(trained) - set(evaluated))
     further = sorted(set(evaluated) - set(trained))
     if missing:
@@ -90,7 +92,9 @@ def _check_set(folder: Path, classes: Sequence[str], threads: int, findings: Fin
         try:
             files = sorted((folder / name).iterdir())
         except OSError as error:
-            raise UserError(f"{folder / name}: cannot be read: {error.strerror}. Correct its permissions.") from None
+            raise UserError(
+                f"{folder / name}: cannot be read: {error.strerror}. Correct its permissions."
+            ) from None
         own = [path for path in files if path.suffix.lower() in ENDINGS]
         if not own:
             findings.add(EMPTY, folder, name, f"{len(files):,} files, no picture")

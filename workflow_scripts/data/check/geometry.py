@@ -162,7 +162,7 @@ def given_as_corners(box: Box, extent: Box | None, area: float | None) -> bool:
 
 
 def all_given_as_corners(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> bool:
-    """Whether all boxes (n x 4) of images (n x 2, width and height) fit as corners, and many not as x, y, width, height.
+    """Whether all boxes (n x 4) fit images (n x 2, width and height) as corners, and many not as x, y, width, height.
 
     Of true boxes some are narrower than their distance from the left, so that not all fit as corners; and few reach
     beyond their image. Fewer than three boxes say nothing.
@@ -223,7 +223,10 @@ def wrong_run_lengths(
 ) -> Problem | None:
     """Run lengths of another size, or that do not fill it. They start with zeros and alternate, column by column."""
     if list(size) != [height, width]:
-        return RLE_SIZE, f"the run lengths' size is {_numbers(size)}, the image's height and width {height}, {width}"
+        return (
+            RLE_SIZE,
+            f"the run lengths' size is {_numbers(size)}, the image's height and width {height}, {width}",
+        )
     if isinstance(counts, str):
         try:
             runs = decoded_counts(counts)

@@ -106,9 +106,7 @@ class Seen:
     picture: Picture
 
 
-def check_images(
-    file: coco.AnnotationFile, folder: Path, threads: int, findings: Findings
-) -> list[Seen]:
+def check_images(file: coco.AnnotationFile, folder: Path, threads: int, findings: Findings) -> list[Seen]:
     """Check names and files of all images that a file lists; returns those that can be read."""
     findings.total(file.path, "images", len(file.images))
     named = [image for image in file.images if _name_serves(image, file, findings)]
@@ -174,9 +172,7 @@ def _name_serves(image: coco.Image, file: coco.AnnotationFile, findings: Finding
     return True
 
 
-def _find_repeated_names(
-    images: Sequence[coco.Image], file: coco.AnnotationFile, findings: Findings
-) -> None:
+def _find_repeated_names(images: Sequence[coco.Image], file: coco.AnnotationFile, findings: Findings) -> None:
     first: dict[str, coco.Image] = {}
     for image in images:
         other = first.setdefault(os.path.normpath(image.file_name), image)
@@ -193,7 +189,9 @@ def _check_size(
         return
     found = f"width and height are {told[0]} x {told[1]}, the picture is {seen.size[0]} x {seen.size[1]}"
     if told == seen.stored:
-        findings.add(ROTATED, file.path, record, f"{found} as shown (EXIF's orientation is {seen.orientation})")
+        findings.add(
+            ROTATED, file.path, record, f"{found} as shown (EXIF's orientation is {seen.orientation})"
+        )
     else:
         findings.add(SIZE, file.path, record, found)
 

@@ -1,4 +1,4 @@
-"""Writes a copy of an annotation file in COCO's format in which what can be repaired by rule is repaired, and counts it.
+"""Writes a copy of a COCO annotation file in which what can be repaired by rule is repaired, and counts it.
 
     python -m workflow_scripts.data.check.repair --annotations my.json --output repaired.json
 
@@ -6,7 +6,7 @@ The rules, in order; all else stays as it is, and what no rule repairs is still 
 
     iscrowd-missing    0
     iscrowd-other      0 or 1, for false, true, "0", "1", 0.0 and 1.0
-    polygon            of fewer than three points or an odd number of numbers: removed, with the annotation if none is left
+    polygon            of fewer than three points or an odd number of numbers: removed; if none is left, the annotation
     box-missing        the box around the polygons
     box-corners        x1, y1, x2, y2 that fit the polygons, or the area, as corners alone: x, y, width, height
     box-beyond         cut at the edges of the image
@@ -25,7 +25,7 @@ from typing import Any
 from pycocotools import mask as masks
 
 from workflow_scripts.data import coco
-from workflow_scripts.data.check.geometry import extent_of, given_as_corners
+from workflow_scripts.data.check.geometry import POLYGON_FAR, extent_of, given_as_corners, wrong_polygons
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
@@ -38,13 +38,16 @@ def repaired(content: Json) -> tuple[Json, Counter[str]]:
     """The contents of an annotation file with what is repaired, and how often each rule was used."""
     images = {image["id"]: image for image in content["images"]}
     counts: Counter[str] = Counter()
-    kept = [
-        annotation
-        for given in content["annotations"]
-        if (annotation := _repaired(dict(given), images.get(given.get("image_id")), counts)) is not None
-    ]
+    kept = []
+    for given in content["annotations"]:
+        try:
+            annotation = _repaired(dict(given), images.get(given.get("image_id")), counts)
+        except (TypeError, ValueError, IndexError, AttributeError):  # of other types: the check names them
+            annotation = given
+        if annotation is not None:
+            kept.append(annotation)
     ids = [annotation.get("id") for annotation in kept]
-    if len(set(ids)) != len(ids) or not all(isinstance(each, int) and each > 0 for each in ids):
+    if len(set(map(str, ids))) != len(ids) or not all(isinstance(each, int) and each > 0 for each in ids):
         counts["id"] = len(kept)
         kept = [annotation | {"id": number} for number, annotation in enumerate(kept, 1)]
     return content | {"annotations": kept}, counts
@@ -127,6 +130,8 @@ def _mask_area(segmentation: Any, image: Json) -> int:
     """Pixels of a mask, as COCO counts them; 0 where there is none."""
     height, width = image["height"], image["width"]
     if isinstance(segmentation, list) and segmentation:
+        if any(kind is POLYGON_FAR for kind, _ in wrong_polygons([], extent_of(segmentation), width, height)):
+            return 0  # to draw it would take all memory
         return int(masks.area(masks.merge(masks.frPyObjects(segmentation, height, width))))
     if isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), list):
         return sum(segmentation["counts"][1::2])
@@ -144,7 +149,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="file to write; not the same")
     arguments = parser.parse_args()
     if arguments.output.resolve() == arguments.annotations.resolve():
-        raise UserError(f"--output: found {arguments.output}, the file to repair. Expected another: name one.")
+        raise UserError(
+            f"--output: found {arguments.output}, the file to repair. Expected another: name one."
+        )
     content, counts = repaired(_content(arguments.annotations))
     with write_atomically(arguments.output) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False))
@@ -152,7 +159,9 @@ def main() -> None:
         if number:
             print(f"{name}: {number:,} repaired")
     coco.read(arguments.output)
-    print(f"{arguments.output}: {len(content['annotations']):,} annotations. Name it in config.yaml, and check it")
+    print(
+        f"{arguments.output}: {len(content['annotations']):,} annotations. Name it in config.yaml, and check it"
+    )
 
 
 def _content(path: Path) -> Json:
@@ -170,7 +179,8 @@ def _content(path: Path) -> Json:
         sections = [content[name] for name in ("images", "annotations", "categories")]
         if not all(isinstance(entry, dict) for section in sections for entry in section):
             raise TypeError
-        if not all({"id", "width", "height"} <= image.keys() for image in content["images"]):
+        fields = [image[name] for image in content["images"] for name in ("id", "width", "height")]
+        if not all(type(field) is int for field in fields):
             raise TypeError
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}.") from None

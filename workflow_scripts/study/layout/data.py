@@ -15,7 +15,15 @@ from workflow_scripts.study.configuration.config import (
     VocSplit,
 )
 
-CHECKED_OPTIONS = ("train_annotations", "train_images", "val_annotations", "val_images", "train", "val", "needs")
+CHECKED_OPTIONS = (
+    "train_annotations",
+    "train_images",
+    "val_annotations",
+    "val_images",
+    "train",
+    "val",
+    "needs",
+)
 """Options of the command that checks a data set, of which each kind of data has its own."""
 
 
@@ -181,7 +189,9 @@ class DataLayout:
         """What must be there before a data set can be checked."""
         if train_set == "classification":
             return self.image_source("classification-train")
-        annotations = {f"{split}_annotations": self.annotations(train_set, split) for split in ("train", "val")}
+        annotations = {
+            f"{split}_annotations": self.annotations(train_set, split) for split in ("train", "val")
+        }
         name = "coco" if train_set == "keypoints" else train_set
         return annotations | self.image_source(f"{name}-train")
 

@@ -16,7 +16,7 @@ from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
-from workflow_scripts.study.layout.data import CHECKED_OPTIONS
+from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
 from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.plan import seconds_expected
 from workflow_scripts.study.settings import job_settings
@@ -88,7 +88,7 @@ wildcard_constraints:
     testing="single_scale|test_aug",
     train_set="coco|keypoints|voc",
     images="(coco|voc|classification)-(train|val)",
-    checked="coco|keypoints|voc|classification",
+    checked=one_of(CHECKED),
     split="train|val",
 
 
@@ -162,14 +162,16 @@ def of_checked(option):
 
 
 def checked(wildcards):
-    """The check of a training's data, without which it does not begin.
+    """The checks of data without which a training does not begin.
 
-    What was trained before there were checks, or without one, is not trained again for it: Snakemake would take one more
-    input for a reason to.
+    One that is done keeps those that it had, be it none: Snakemake would take another input for a reason to train again.
     """
-    report = LAYOUT.checked(STUDY.recipes[wildcards.recipe])
-    inputs = workflow.persistence.input(IOFile(f"{LAYOUT.segment}/metrics.jsonl".format(**wildcards)))
-    return ancient(report) if inputs is None or report in inputs else []
+    state = IOFile(f"{LAYOUT.segment}/state.safetensors".format(**wildcards))
+    before = workflow.persistence.input(state)
+    reports = LAYOUT.checks(wildcards.recipe)
+    if before is not None:
+        reports = [path for path in map(LAYOUT.check_of, CHECKED) if path in before]
+    return ancient(reports)
 
 
 def at_several_scales(value):

@@ -65,7 +65,7 @@ rule check_data:
 # What the data of the study are like, before anything trains on them.
 rule check:
     input:
-        LAYOUT.asked_checks(),
+        lambda wildcards: LAYOUT.asked_checks(LAYOUT.check_text),
     log:
         f"{LAYOUT.logs}/check.log",
     conda:

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import pytest
 
 from tests.checked import HEIGHT, WIDTH, Dataset, Json, Spoil, many, run
 from workflow_scripts.data import voc
+from workflow_scripts.data.check import annotations, folders, geometry, images, pictures
+from workflow_scripts.data.check import categories as categories_module
+from workflow_scripts.data.check.findings import Kind
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.files import write_json
@@ -420,6 +424,30 @@ def test_the_command_ends_without_a_traceback(dataset: Dataset) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
+
+
+def test_checks_need_no_torch() -> None:
+    """It takes seconds to load, and a machine that only looks at data need not have it."""
+    told = "import sys, workflow_scripts.data.check.__main__; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_page_lists_every_kind_with_what_becomes_of_it() -> None:
+    modules = (annotations, categories_module, folders, geometry, images, pictures)
+    kinds = {
+        kind.name: kind for module in modules for kind in vars(module).values() if isinstance(kind, Kind)
+    }
+    sections = re.split("^## ", (ROOT / "docs/data-checks.md").read_text(), flags=re.MULTILINE)[1:]
+    listed = {
+        name: (outcome, what, last)
+        for outcome, section in zip(("error", "skipped", "note"), sections, strict=True)
+        for name, what, last in re.findall(r"^\| `(.+?)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    }
+    assert listed == {
+        name: (kind.outcome, kind.what, kind.expected if kind.outcome == "error" else kind.rule)
+        for name, kind in kinds.items()
+    }
 
 
 WORLD = Settings(

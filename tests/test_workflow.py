@@ -46,6 +46,22 @@ def test_everything_trains_each_segment_once(fresh: Checkout) -> None:
     }
 
 
+def test_all_data_is_checked_before_any_training(fresh: Checkout) -> None:
+    """The classifier waits for the detectors' data, too: it may take hours, which no refusal should come after."""
+    jobs = fresh.jobs("fig1")
+    assert jobs["check_data"] == {
+        f"data/check-{name}.{ending}" for name in ("coco", "classification") for ending in ("json", "txt")
+    }
+    graph = fresh.snakemake("fig1", "--dag", "dot").stdout
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', graph, re.MULTILINE))
+    edges = re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)
+    checks = {number for number, name in names.items() if name == "check_data"}
+    waiting = {after: sum(before in checks for before, to in edges if to == after) for _, after in edges}
+    trainings = [number for number, name in names.items() if name == "train"]
+    assert sorted({waiting[number] for number in trainings}) == [1, 2]
+    assert sum(waiting[number] == 2 for number in trainings) == 1, "the classifier's"
+
+
 def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> None:
     study = fresh.study()
     segments = [segment for run in study.needed_runs(["fig1"]) for segment in run.segments]
@@ -257,6 +273,27 @@ def test_asking_for_less_trains_and_evaluates_nothing(finished: Checkout) -> Non
     assert finished.jobs("fig1") == {}
     assert finished.jobs(experiments=["fig1"]).keys() == {"study", "verdicts", "report"}
     assert finished.jobs(schedules=["2x", "6x"]).keys() == GATHERING - {"counts"}
+
+
+@pytest.mark.slow
+def test_what_was_trained_before_there_were_checks_is_not_trained_again(finished: Checkout) -> None:
+    """Snakemake's memory of such a study has no check among the inputs of its trainings."""
+    checks = set(finished.results.glob("data/check-*"))
+    assert {path.name for path in checks} >= {"check-coco.json", "check-classification.json"}
+    memory = [path for path in (finished.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in [*memory, *checks]}
+    for path in memory:
+        record = json.loads(kept[path])
+        record["input"] = [name for name in record["input"] if "/check-" not in name]
+        path.write_text(json.dumps(record))
+    for path in checks:
+        path.unlink()
+    try:
+        assert finished.jobs() == {}
+        assert finished.jobs(seeds=[0, 1])["check_data"] == {"data/check-coco.json", "data/check-coco.txt"}
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
 
 
 @pytest.mark.slow

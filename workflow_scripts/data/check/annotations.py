@@ -34,7 +34,7 @@ ID_ZERO = Kind(
     "id-zero",
     "note",
     "annotations",
-    "annotation of id 0",
+    "annotations of id 0",
     "ids from 1: COCO's own evaluation takes whatever such an annotation matches for unmatched",
     "Number them from 1, for use elsewhere",
     "trained on and evaluated like any other: this project's evaluation matches it",

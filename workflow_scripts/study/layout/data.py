@@ -15,6 +15,8 @@ from workflow_scripts.study.configuration.config import (
     VocSplit,
 )
 
+CHECKED = ("coco", "keypoints", "voc", "classification")
+"""Data sets that are checked, each with its validation set."""
 CHECKED_OPTIONS = (
     "train_annotations",
     "train_images",
@@ -170,9 +172,9 @@ class DataLayout:
 
     # Checks
 
-    def checked(self, recipe: Recipe) -> str:
-        """The report of the check of all that a recipe trains and is evaluated on."""
-        return self.check.format(checked=recipe.train_set)
+    def check_of(self, checked: str) -> str:
+        """The report of the check of a data set."""
+        return self.check.format(checked=checked)
 
     def checked_options(self, train_set: str) -> dict[str, Any]:
         """Those of `CHECKED_OPTIONS` that a data set has: its folders, or annotations, images and what is learned."""

@@ -164,12 +164,17 @@ class Layout(DataLayout):
         evaluated = [self.manifest(recipe.train_set, "val") for recipe in recipes]
         return _once(trained + evaluated)
 
-    def asked_checks(self) -> list[str]:
-        """Reports of the checks of all data that the asked experiments train on, whatever searches choose, as text."""
-        runs = self._study.needed_runs(self._study.config.experiments, self._study.first_point)
-        sets = [run.recipe.train_set for run in runs]
-        begun = ["classification"] if any(run.recipe.pretraining == "train" for run in runs) else []
-        return [self.check_text.format(checked=name) for name in _once([*sets, *begun])]
+    def asked_checks(self, pattern: str) -> list[str]:
+        """Reports of the checks of all data that the asked experiments train on, whatever searches choose."""
+        recipes = [run.recipe for run in self._study.needed_runs(self._study.config.experiments)]
+        begun = ["classification"] if any(recipe.pretraining == "train" for recipe in recipes) else []
+        return [pattern.format(checked=name) for name in _once([*begun, *(r.train_set for r in recipes)])]
+
+    def checks(self, recipe_name: str) -> list[str]:
+        """Reports that a training waits for: of its own data, and before pre-training of all that is asked for."""
+        recipe = self._study.recipes[recipe_name]
+        asked = self.asked_checks(self.check) if recipe.task == "classification" else []
+        return _once([self.check_of(recipe.train_set), *asked])
 
     def asked_pretrainings(self, chosen: Chosen) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""

@@ -287,15 +287,18 @@ def _box(annotation: Annotation, image: coco.Image, extent: Box | None, place: _
     corners = geometry.given_as_corners(box, extent, None if isinstance(area, UnsetType) else area)
     problem = geometry.wrong_box(box, image.width, image.height)
     if corners:
-        yield geometry.BOX_CORNERS, f"bbox is {list(box)}, which fits its object as corners alone"
+        yield geometry.BOX_CORNERS, f"bbox is {geometry.numbers(box)}, which fits its object as corners alone"
     elif problem:
         yield problem
     elif extent is not None and annotation.iscrowd != 1 and geometry.elsewhere(box, extent):
-        yield geometry.BOX_ELSEWHERE, f"bbox is {list(box)}, the polygons' corners are {list(extent)}"
+        yield (
+            geometry.BOX_ELSEWHERE,
+            f"bbox is {geometry.numbers(box)}, the polygons' corners are {geometry.numbers(extent)}",
+        )
     place.boxes.append((box, image))
     same = hash((image.id, annotation.category_id, *map(round, box)))
     if same in place.seen:
-        yield REPEATED, f"bbox is {list(box)}, of category id {annotation.category_id}"
+        yield REPEATED, f"bbox is {geometry.numbers(box)}, of category id {annotation.category_id}"
     place.seen.add(same)
 
 

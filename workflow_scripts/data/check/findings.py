@@ -83,11 +83,11 @@ class Findings:
         return files
 
     def all(self) -> list[Found]:
-        """Everything, errors first."""
+        """Everything, errors first, and of those the ones that are so however few there are."""
         for (_, file), entry in self._found.items():
             entry.of = self._totals.get((file, entry.kind.subject), 0)
         order = {"error": 0, "skipped": 1, "note": 2}
-        return sorted(self._found.values(), key=lambda entry: order[entry.outcome])
+        return sorted(self._found.values(), key=lambda each: (order[each.outcome], order[each.kind.outcome]))
 
     def of_outcome(self, outcome: Outcome) -> list[Found]:
         """Those of one outcome."""

@@ -133,7 +133,7 @@ MASK_EMPTY = Kind(
 def wrong_box(box: Box, width: int, height: int) -> Problem | None:
     """A box that no detector can learn, or that reaches beyond its image."""
     x, y, across, down = box
-    found = f"bbox is {_numbers(box)}"
+    found = f"bbox is {numbers(box)}"
     if across < 0 or down < 0:
         return BOX_REVERSED, found
     if across == 0 or down == 0:
@@ -225,7 +225,7 @@ def wrong_run_lengths(
     if list(size) != [height, width]:
         return (
             RLE_SIZE,
-            f"the run lengths' size is {_numbers(size)}, the image's height and width {height}, {width}",
+            f"the run lengths' size is {numbers(size)}, the image's height and width {height}, {width}",
         )
     if isinstance(counts, str):
         try:
@@ -273,11 +273,12 @@ def decoded_counts(text: str) -> NDArray[np.int64]:
     return values
 
 
+def numbers(values: Sequence[float]) -> str:
+    """`[5, 4, 20, 11.5]`: coordinates for a message."""
+    return f"[{', '.join(f'{value:g}' for value in values)}]"
+
+
 def _close(box: Box, other: Box) -> bool:
     """Whether corners agree to a pixel, or a hundredth of the sides."""
     tolerance = max(BEYOND, 0.01 * max(other[2] - other[0], other[3] - other[1]))
     return all(abs(one - two) <= tolerance for one, two in zip(box, other, strict=True))
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return f"[{', '.join(f'{value:g}' for value in values)}]"

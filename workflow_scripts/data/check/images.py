@@ -89,8 +89,11 @@ SHARED_LOOK = Kind(
     "Compare them, and take them out of one of the two if they are the same",
     "evaluated all the same",
 )
-ALIKE = 2
-"""Bits that the looks of near duplicates differ in at most: what saving a JPEG anew changes."""
+ALIKE = 4
+"""Bits that the looks of near duplicates differ in at most.
+
+Of 172 photographs of COCO, 151 differ in no more when saved anew at quality 60, and no two of them in fewer than 11.
+"""
 PLAIN = 8
 """Bits that a look must have of each kind to tell anything: plain pictures are all alike."""
 PAIRS = 2_000_000_000

@@ -49,8 +49,7 @@ def message(found: Sequence[Found]) -> str:
     ]
     if first.kind.outcome == "skipped":
         lines.append(f"A few such are tolerated, up to {FEW:.0%}: {first.kind.rule}.")
-    if first.count > 1:
-        lines.append(f"{first.sentence}.")
+    lines.append(f"{first.sentence}.")
     lines += [f"Also {other.sentence}, first {other.examples[0][0]} ({other.file})." for other in found[1:]]
     return "\n".join(lines)
 

@@ -164,14 +164,16 @@ def of_checked(option):
 def checked(wildcards):
     """The checks of data without which a training does not begin.
 
-    One that is done keeps those that it had, be it none: Snakemake would take another input for a reason to train again.
+    One that is done keeps those that it had, be it none, whatever became of them: Snakemake would take another input, or
+    a newer one, for a reason to train again. Others must not have them as `ancient`: where a check runs again, Snakemake
+    does not look at what is behind it.
     """
-    state = IOFile(f"{LAYOUT.segment}/state.safetensors".format(**wildcards))
-    before = workflow.persistence.input(state)
+    metrics = f"{LAYOUT.segment}/metrics.jsonl".format(**wildcards)
+    before = workflow.persistence.input(IOFile(metrics))
     reports = LAYOUT.checks(wildcards.recipe)
     if before is not None:
         reports = [path for path in map(LAYOUT.check_of, CHECKED) if path in before]
-    return ancient(reports)
+    return ancient(reports) if os.path.exists(metrics) else reports
 
 
 def at_several_scales(value):

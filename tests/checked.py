@@ -93,11 +93,11 @@ def annotation(number: int, image: int, category: int, box: tuple[float, float, 
     }
 
 
-def many(content: Json, number: int) -> None:
+def many(content: Json, count: int) -> None:
     """Repeat a file's annotations, each time a little smaller, until there are so many."""
     given = content["annotations"]
     content["annotations"] = []
-    for number in range(number):
+    for number in range(count):
         entry = copy.deepcopy(given[number % len(given)])
         x, y, width, height = entry["bbox"]
         height -= 0.01 * (number // len(given))

@@ -62,6 +62,19 @@ def test_all_data_is_checked_before_any_training(fresh: Checkout) -> None:
     assert sum(waiting[number] == 2 for number in trainings) == 1, "the classifier's"
 
 
+@pytest.mark.slow
+def test_a_check_that_runs_again_hides_no_training(
+    tmp_path_factory: pytest.TempPathFactory, real_data: dict[str, Any]
+) -> None:
+    """Snakemake overlooks what depends on a job that runs again by inputs that are `ancient`, whatever it lacks."""
+    checkout = Checkout.make(tmp_path_factory.mktemp("checked"))
+    checkout.snakemake("--cores", "1", "check")
+    changes = {"datasets": {"coco": real_data["coco"]}, "experiments": ["fig1"]}
+    jobs = checkout.jobs(**changes)
+    assert jobs["check_data"] == {"data/check-coco.json", "data/check-coco.txt"}
+    assert trained(jobs) == states(checkout.study(**changes).segments.values())
+
+
 def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> None:
     study = fresh.study()
     segments = [segment for run in study.needed_runs(["fig1"]) for segment in run.segments]

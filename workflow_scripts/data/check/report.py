@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from workflow_scripts.data.check.findings import FEW, Findings, Found
+from workflow_scripts.data.check.findings import FEW, Findings, Found, Outcome
 
-HEADINGS = {
+WIDE = 140
+"""Characters of a message's line, which a terminal still shows whole behind its margin."""
+NEW_LINE = "\n"
+HEADINGS: dict[Outcome, str] = {
     "error": "Errors, which stop the study",
     "skipped": f"Left out or taken as it is, by rule: an error where more than {FEW:.0%} are so",
     "note": "Notes",
@@ -28,12 +31,14 @@ def as_text(name: str, findings: Findings) -> str:
     for file, numbers in findings.totals().items():
         told = ", ".join(f"{number:,} {subject}" for subject, number in numbers.items())
         lines.append(f"  {file}: {told}")
-    if not findings.of_outcome("error"):
+    errors = bool(findings.of_outcome("error"))
+    if not errors:
         lines.append("No errors: this data can be trained on")
-    for outcome, heading in HEADINGS.items():
-        found = [each for each in findings.all() if each.outcome == outcome]
+    # What stops a study comes last: the end of a log is what a person is shown.
+    for outcome in reversed(HEADINGS):
+        found = findings.of_outcome(outcome)
         if found:
-            lines += ["", heading]
+            lines += ["", HEADINGS[outcome]]
             lines += [line for each in found for line in _paragraph(each)]
     return "\n".join(lines) + "\n"
 
@@ -42,8 +47,9 @@ def message(found: Sequence[Found]) -> str:
     """The errors as one message: the first in full, with what to do, and the others counted. Lines fit a terminal."""
     first = found[0]
     record, value = first.examples[0]
+    where = f"{first.file}: {record}:"
     lines = [
-        f"{first.file}: {record}: {value}.",
+        f"{where}{' ' if len(where) + len(value) < WIDE else NEW_LINE}{value}.",
         f"Expected {first.kind.expected}.",
         f"{first.kind.remedy}.",
     ]

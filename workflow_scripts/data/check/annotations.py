@@ -1,6 +1,7 @@
 """Checks each annotation of a COCO file: types, boxes, masks, keypoints, areas, crowd flags."""
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -205,14 +206,17 @@ class Annotation(msgspec.Struct, gc=False):
 
 @dataclass
 class _Place:
-    """Where annotations stand, and what of it no single one tells."""
+    """Where annotations stand, and what of it no single one tells.
+
+    `boxes`: six numbers each, the last two the image's width and height.
+    """
 
     file: coco.AnnotationFile
     needs: Needs
     evaluated: bool
     findings: Findings
     objects: set[int] = field(default_factory=set)
-    boxes: list[tuple[Box, coco.Image]] = field(default_factory=list)
+    boxes: array = field(default_factory=lambda: array("d"))
     seen: set[int] = field(default_factory=set)
     categories: set[int] = field(default_factory=set)
 
@@ -295,7 +299,7 @@ def _box(annotation: Annotation, image: coco.Image, extent: Box | None, place: _
             geometry.BOX_ELSEWHERE,
             f"bbox is {geometry.numbers(box)}, the polygons' corners are {geometry.numbers(extent)}",
         )
-    place.boxes.append((box, image))
+    place.boxes.extend((*box, image.width, image.height))
     same = hash((image.id, annotation.category_id, *map(round, box)))
     if same in place.seen:
         yield REPEATED, f"bbox is {geometry.numbers(box)}, of category id {annotation.category_id}"
@@ -369,18 +373,11 @@ def _whole_file(place: _Place) -> None:
         if image.id not in place.objects:
             findings.add(BARE_IMAGES, file.path, f"image id {image.id} ({image.file_name})", "no object")
     if place.boxes and geometry.BOX_CORNERS.name not in {each.kind.name for each in findings.all()}:
-        boxes, sizes = _as_arrays(place.boxes)
-        if geometry.all_given_as_corners(boxes, sizes):
+        boxes = np.frombuffer(place.boxes).reshape(-1, 6)
+        if geometry.all_given_as_corners(boxes[:, :4], boxes[:, 4:]):
             findings.add(
                 geometry.BOX_CORNERS,
                 file.path,
                 "annotations",
                 f"all {len(boxes):,} boxes fit their images as corners, and many do not as x, y, width and height",
             )
-
-
-def _as_arrays(boxes: Iterable[tuple[Box, coco.Image]]) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [(box, (image.width, image.height)) for box, image in boxes]
-    return np.array([box for box, _ in pairs], dtype=float), np.array(
-        [size for _, size in pairs], dtype=float
-    )

@@ -18,6 +18,8 @@ from workflow_scripts.data.check.findings import Kind
 
 ORIENTATION = 0x0112
 """EXIF's tag; from 5 on, the picture is turned by a quarter, and its sides change places."""
+QUEUE = 10_000
+"""Images that wait for a thread at one time: a million would take a gigabyte."""
 PERIOD = 10
 """Seconds between lines of progress."""
 
@@ -126,11 +128,12 @@ def look_at_each(paths: Sequence[Path], threads: int) -> Iterator[Picture | Unfi
     told = monotonic()
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pictures that are looked at here, and named
-        for number, seen in enumerate(pool.map(look_at, paths), 1):
-            if monotonic() - told > PERIOD:
-                told = monotonic()
-                print(f"{number:,} of {len(paths):,} images looked at", flush=True)
-            yield seen
+        for first in range(0, len(paths), QUEUE):
+            for number, seen in enumerate(pool.map(look_at, paths[first : first + QUEUE]), first + 1):
+                if monotonic() - told > PERIOD:
+                    told = monotonic()
+                    print(f"{number:,} of {len(paths):,} images looked at", flush=True)
+                yield seen
 
 
 def look_at(path: Path) -> Picture | Unfit:

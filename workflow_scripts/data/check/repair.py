@@ -99,20 +99,21 @@ def _repair_box(annotation: Json, image: Json, counts: Counter[str]) -> bool:
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(each, int | float) for each in box):
         return True
-    if given_as_corners((*box,), extent, None if polygons else annotation.get("area")):
-        box = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+    x, y, width, height = box
+    if given_as_corners((x, y, width, height), extent, None if polygons else annotation.get("area")):
+        width, height = width - x, height - y
         counts["box-corners"] += 1
-    if min(box[2:]) < 0:
+    if min(width, height) < 0:
         return True
-    left, top = max(box[0], 0), max(box[1], 0)
-    right, bottom = min(box[0] + box[2], image["width"]), min(box[1] + box[3], image["height"])
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, image["width"]), min(y + height, image["height"])
     if right <= left or bottom <= top:
         counts["box-empty"] += 1
         return False
-    if (left, top) != (box[0], box[1]) or right < box[0] + box[2] or bottom < box[1] + box[3]:
-        box = [left, top, right - left, bottom - top]
+    annotation["bbox"] = [x, y, width, height]
+    if (left, top) != (x, y) or right < x + width or bottom < y + height:
+        annotation["bbox"] = [left, top, right - left, bottom - top]
         counts["box-beyond"] += 1
-    annotation["bbox"] = box
     return True
 
 
@@ -120,7 +121,11 @@ def _repair_area(annotation: Json, image: Json, counts: Counter[str]) -> None:
     box, area = annotation.get("bbox"), annotation.get("area")
     if not isinstance(box, list) or min(box[2:], default=0) <= 0:
         return
-    if type(area) in (int, float) and 0 < area <= 1.05 * (box[2] + 1) * (box[3] + 1):
+    if (
+        isinstance(area, int | float)
+        and not isinstance(area, bool)
+        and 0 < area <= 1.05 * (box[2] + 1) * (box[3] + 1)
+    ):
         return
     annotation["area"] = _mask_area(annotation.get("segmentation"), image) or box[2] * box[3]
     counts["area"] += 1

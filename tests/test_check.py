@@ -232,7 +232,10 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "name in lower case": (image(file_name="TRAIN1.png"), ("no such file; there is train1.png",)),
     "width 0": (image(width=0), ("images[0]", "$.width")),
     "size other": (image(width=61), ("image id 1 (train1.png)", "61 x 40", "the picture is 60 x 40")),
-    "sides swapped": (image(width=40, height=60), ("40 x 60", "the picture is 60 x 40")),
+    "sides swapped": (
+        image(width=40, height=60),
+        ("40 x 60", "the picture is 60 x 40.\n", "Correct width and height"),
+    ),
 }
 
 

@@ -89,6 +89,7 @@ wildcard_constraints:
     train_set="coco|keypoints|voc",
     images="(coco|voc|classification)-(train|val)",
     checked=one_of(CHECKED),
+    paths="[0-9a-f]{12}",
     split="train|val",
 
 
@@ -161,19 +162,23 @@ def of_checked(option):
     return lambda wildcards: LAYOUT.checked_options(wildcards.checked).get(option)
 
 
-def checked(wildcards):
-    """The checks of data without which a training does not begin.
+def checked(output, data):
+    """An input function: the checks without which a job on data does not begin, a training or a detection.
 
-    One that is done keeps those that it had, be it none, whatever became of them: Snakemake would take another input, or
-    a newer one, for a reason to train again. Others must not have them as `ancient`: where a check runs again, Snakemake
-    does not look at what is behind it.
+    What is done with the same data keeps those that it had, be it none, whatever became of them: Snakemake would take
+    another input, or a newer one, for a reason to do it again. Others must not have them as `ancient`: where a check runs
+    again, Snakemake does not look at what is behind it.
     """
-    metrics = f"{LAYOUT.segment}/metrics.jsonl".format(**wildcards)
-    before = workflow.persistence.input(IOFile(metrics))
-    reports = LAYOUT.checks(wildcards.recipe)
-    if before is not None:
-        reports = [path for path in map(LAYOUT.check_of, CHECKED) if path in before]
-    return ancient(reports) if os.path.exists(metrics) else reports
+
+    def reports(wildcards):
+        path = output.format(**wildcards)
+        before = workflow.persistence.input(IOFile(path))
+        if before is not None and set(map(str, data(wildcards).values())) <= set(before):
+            return ancient([name for name in before if name.startswith(LAYOUT.checks)])
+        current = LAYOUT.checks_before(wildcards.recipe)
+        return ancient(current) if os.path.exists(path) else current
+
+    return reports
 
 
 def at_several_scales(value):

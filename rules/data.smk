@@ -40,9 +40,9 @@ rule check_data:
         report=LAYOUT.check,
         text=LAYOUT.check_text,
     log:
-        f"{LAYOUT.logs}/check-{{checked}}.log",
+        f"{LAYOUT.logs}/check-{{checked}}-{{paths}}.log",
     benchmark:
-        f"{LAYOUT.benchmarks}/check-{{checked}}.tsv"
+        f"{LAYOUT.benchmarks}/check-{{checked}}-{{paths}}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads

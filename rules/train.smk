@@ -25,7 +25,10 @@ rule recipe:
 rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
-        checked=checked,
+        checked=checked(
+            f"{LAYOUT.segment}/metrics.jsonl",
+            lambda wildcards: LAYOUT.trained_on(STUDY.recipes[wildcards.recipe]),
+        ),
     output:
         metrics=update(f"{LAYOUT.segment}/metrics.jsonl"),
         state=stored("states", update(f"{LAYOUT.segment}/state.safetensors")),

@@ -5,6 +5,7 @@ from typing import Any
 
 from workflow_scripts.data.voc import common_folder, pictures_folder
 from workflow_scripts.errors import UserError
+from workflow_scripts.jobs.sheet import digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.configuration.config import (
@@ -41,8 +42,9 @@ class DataLayout:
         self.world = f"{self.root}/world"
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
         self.images = f"{self.data}/images-{{images}}.csv"
-        self.check = f"{self.data}/check-{{checked}}.json"
-        self.check_text = f"{self.data}/check-{{checked}}.txt"
+        self.checks = f"{self.data}/check-"
+        self.check = f"{self.checks}{{checked}}-{{paths}}.json"
+        self.check_text = f"{self.checks}{{checked}}-{{paths}}.txt"
 
     def image_set(self, train_set: str, split: str) -> ImageSet:
         """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
@@ -172,9 +174,13 @@ class DataLayout:
 
     # Checks
 
-    def check_of(self, checked: str) -> str:
-        """The report of the check of a data set."""
-        return self.check.format(checked=checked)
+    def check_of(self, checked: str, pattern: str) -> str:
+        """A report of the check of a data set, by `check` or `check_text`.
+
+        Its name changes with the data's paths: a refusal of other data removes no report, and no report of other data
+        passes for one of these.
+        """
+        return pattern.format(checked=checked, paths=digest(self.checked_options(checked)))
 
     def checked_options(self, train_set: str) -> dict[str, Any]:
         """Those of `CHECKED_OPTIONS` that a data set has: its folders, or annotations, images and what is learned."""

@@ -7,6 +7,8 @@ import shlex
 import sys
 from functools import partial
 
+from snakemake.io import IOFile
+
 sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
@@ -14,6 +16,7 @@ from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
 from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.plan import seconds_expected
 from workflow_scripts.study.settings import job_settings
@@ -88,6 +91,8 @@ wildcard_constraints:
     testing="single_scale|test_aug",
     train_set="coco|keypoints|voc",
     images="(coco|voc|classification)-(train|val)",
+    checked=one_of(CHECKED),
+    paths="[0-9a-f]{12}",
     split="train|val",
 
 
@@ -153,6 +158,30 @@ def chosen(search):
 def table_module(experiment):
     """The module that makes a table; it makes a part of it, such as text_voc, too."""
     return experiment.partition("_")[0]
+
+
+def of_checked(option):
+    """An option of the check of a data set; those of COCO's format and of image folders are not the same."""
+    return lambda wildcards: LAYOUT.checked_options(wildcards.checked).get(option)
+
+
+def checked(output, data):
+    """An input function: the checks without which a job on data does not begin, a training or a detection.
+
+    What is done with the same data keeps those that it had, be it none, whatever became of them: Snakemake would take
+    another input, or a newer one, for a reason to do it again. Others must not have them as `ancient`: where a check runs
+    again, Snakemake does not look at what is behind it.
+    """
+
+    def reports(wildcards):
+        path = output.format(**wildcards)
+        before = workflow.persistence.input(IOFile(path))
+        if before is not None and set(map(str, data(wildcards).values())) <= set(before):
+            return ancient([name for name in before if name.startswith(LAYOUT.checks)])
+        current = LAYOUT.checks_before(wildcards.recipe)
+        return ancient(current) if os.path.exists(path) else current
+
+    return reports
 
 
 def at_several_scales(value):

@@ -1,4 +1,8 @@
-"""Data: the miniature world where no real data is given, manifests that identify the data, nested subsets."""
+"""Data: the miniature world where no real data is given, checks, manifests that identify the data, nested subsets."""
+
+
+localrules:
+    check,
 
 
 rule world:
@@ -27,6 +31,49 @@ rule world:
     shell:
         "python -m workflow_scripts.data.world --job {params.job:q} --output {params.folder:q}"
         " --manifest {output.manifest:q} --processes {threads} > {log:q} 2>&1"
+
+
+rule check_data:
+    input:
+        unpack(lambda wildcards: LAYOUT.checked_inputs(wildcards.checked)),
+    output:
+        report=LAYOUT.check,
+        text=LAYOUT.check_text,
+    log:
+        f"{LAYOUT.logs}/check-{{checked}}-{{paths}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/check-{{checked}}-{{paths}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: EVALUATE.threads
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=EVALUATE.runtime,
+    params:
+        **job(
+            "check_data",
+            *("report", "text"),
+            name=lambda wildcards: wildcards.checked,
+            **{option: of_checked(option) for option in CHECKED_OPTIONS},
+        ),
+    message:
+        "Checking {wildcards.checked}"
+    shell:
+        "python -m workflow_scripts.data.check --job {params.job:q} --threads {threads} > {log:q} 2>&1"
+
+
+# What the data of the study are like, before anything trains on them.
+rule check:
+    input:
+        lambda wildcards: LAYOUT.asked_checks(LAYOUT.check_text),
+    log:
+        f"{LAYOUT.logs}/check.log",
+    conda:
+        "../envs/environment.yaml"
+    message:
+        "Showing what the checks found"
+    shell:
+        "cat {input:q} | tee {log:q}"
 
 
 rule images:

@@ -9,6 +9,9 @@ rule detect:
         code=code("evaluation", "detect")
         + code("training", "examples")
         + code("models", "build", "config", "backbones", "cascade", "devices", "vgg"),
+        checked=checked(
+            f"{LAYOUT.evaluation}/detections", lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)
+        ),
     output:
         stored("detections", directory(f"{LAYOUT.evaluation}/detections")),
     log:

@@ -25,6 +25,10 @@ rule recipe:
 rule train:
     input:
         unpack(lambda wildcards: LAYOUT.training_inputs(wildcards.recipe, wildcards.segment)),
+        checked=checked(
+            f"{LAYOUT.segment}/metrics.jsonl",
+            lambda wildcards: LAYOUT.trained_on(STUDY.recipes[wildcards.recipe]),
+        ),
     output:
         metrics=f"{LAYOUT.segment}/metrics.jsonl",
         state=stored("states", f"{LAYOUT.segment}/state.safetensors"),

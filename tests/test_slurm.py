@@ -141,7 +141,8 @@ class Training:
 def prepared(tmp_path_factory: pytest.TempPathFactory, cluster: slurm.Cluster) -> Path:
     """A checkout beside the cluster in which all that the training needs is there."""
     training = Training(tmp_path_factory.mktemp("prepared"))
-    training.finish(training.start("--until", "manifest", "images", "recipe", profile="profiles/local"))
+    rules = ("check_data", "manifest", "images", "recipe")
+    training.finish(training.start("--until", *rules, profile="profiles/local"))
     return training.checkout.folder
 
 

@@ -26,6 +26,8 @@ from tests.checkout import (
 from workflow_scripts.jobs.record import read_record, record_path
 from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.compiled.segments import Segment
+from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.layout.results import Layout
 
 FIGURES = drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8")
 
@@ -44,6 +46,42 @@ def test_everything_trains_each_segment_once(fresh: Checkout) -> None:
     assert jobs["search"] == {
         f"search/{name}.json" for name in ("10k-R50_GN-pretrained", "1k-R50_GN-pretrained")
     }
+
+
+def checks(study: Study, *names: str) -> set[str]:
+    """The reports of the checks of data sets."""
+    layout = Layout(study)
+    paths = [
+        layout.check_of(name, pattern) for name in names for pattern in (layout.check, layout.check_text)
+    ]
+    return {path.split("/", 2)[2] for path in paths}
+
+
+def test_all_data_is_checked_before_any_training(fresh: Checkout) -> None:
+    """The classifier waits for the detectors' data, too: it may take hours, which no refusal should come after."""
+    jobs = fresh.jobs("fig1")
+    assert jobs["check_data"] == checks(fresh.study(), "coco", "classification")
+    graph = fresh.snakemake("fig1", "--dag", "dot").stdout
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', graph, re.MULTILINE))
+    edges = re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)
+    checking = {number for number, name in names.items() if name == "check_data"}
+    waiting = {after: sum(before in checking for before, to in edges if to == after) for _, after in edges}
+    trainings = [number for number, name in names.items() if name == "train"]
+    assert sorted({waiting[number] for number in trainings}) == [1, 2]
+    assert sum(waiting[number] == 2 for number in trainings) == 1, "the classifier's"
+
+
+@pytest.mark.slow
+def test_a_check_that_runs_again_hides_no_training(
+    tmp_path_factory: pytest.TempPathFactory, real_data: dict[str, Any]
+) -> None:
+    """Snakemake overlooks what depends on a job that runs again by inputs that are `ancient`, whatever it lacks."""
+    checkout = Checkout.make(tmp_path_factory.mktemp("checked"))
+    checkout.snakemake("--cores", "1", "check")
+    changes = {"datasets": {"coco": real_data["coco"]}, "experiments": ["fig1"]}
+    jobs = checkout.jobs(**changes)
+    assert jobs["check_data"] == checks(checkout.study(**changes), "coco")
+    assert trained(jobs) == states(checkout.study(**changes).segments.values())
 
 
 def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> None:
@@ -257,6 +295,27 @@ def test_asking_for_less_trains_and_evaluates_nothing(finished: Checkout) -> Non
     assert finished.jobs("fig1") == {}
     assert finished.jobs(experiments=["fig1"]).keys() == {"study", "verdicts", "report"}
     assert finished.jobs(schedules=["2x", "6x"]).keys() == GATHERING - {"counts"}
+
+
+@pytest.mark.slow
+def test_what_was_trained_before_there_were_checks_is_not_trained_again(finished: Checkout) -> None:
+    """Snakemake's memory of such a study has no check among the inputs of its trainings."""
+    reports = set(finished.results.glob("data/check-*"))
+    assert {f"data/{path.name}" for path in reports} >= checks(finished.study(), "coco", "classification")
+    memory = [path for path in (finished.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in [*memory, *reports]}
+    for path in memory:
+        record = json.loads(kept[path])
+        record["input"] = [name for name in record["input"] if "/check-" not in name]
+        path.write_text(json.dumps(record))
+    for path in reports:
+        path.unlink()
+    try:
+        assert finished.jobs() == {}
+        assert finished.jobs(seeds=[0, 1])["check_data"] == checks(finished.study(), "coco")
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
 
 
 @pytest.mark.slow

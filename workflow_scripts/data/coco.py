@@ -7,8 +7,10 @@ memory of a full parse, and a subset can be written with the very bytes of the o
 Format: https://cocodataset.org/#format-data
 """
 
+import codecs
 import mmap
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ from workflow_scripts.errors import UserError
 
 FORMAT = "https://cocodataset.org/#format-data"
 T = TypeVar("T")
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: not JSON or other types, text that is not UTF-8, nesting without end."""
+NO_NUMBERS = (b"NaN", b"Infinity")
+"""Python writes them, and JSON lacks them."""
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):
@@ -144,7 +150,7 @@ def decode_each(entries: Iterable[Raw], kind: type[T], where: str) -> list[T]:
     for entry in entries:
         try:
             decoded.append(decode(entry))
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise UserError(f"{where}[{len(decoded)}]: {error}. Format: {FORMAT}.") from None
     return decoded
 
@@ -167,10 +173,28 @@ def _decode(data: Any, kind: type[T], where: str | Path) -> T:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise UserError(f"{where}: not as in a COCO annotation file: {error}. Format: {FORMAT}.") from None
-    except msgspec.DecodeError as error:
-        raise UserError(
-            f"{where}: not JSON: {error}. It may be cut short: compare its size, or fetch it anew."
-        ) from None
+    except UNDECODABLE as error:
+        raise UserError(f"{where}: not JSON: {_why_not_json(data, error)}") from None
+
+
+def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
+    """What is wrong and what to do; numbers that Python writes and JSON lacks are named with their record."""
+    text = bytes(data) if isinstance(data, Raw) else data
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply to be read. Expected lists of records."
+    if text[:3] == codecs.BOM_UTF8:
+        return "it begins with a byte order mark. Save it as UTF-8 without one."
+    place = re.search(r"\(byte (\d+)\)", str(error))
+    at = int(place[1]) if place else 0
+    found = next((word for word in NO_NUMBERS if text[at : at + len(word)] == word), None)
+    if found is None:
+        return f"{error}. It may be cut short: compare its size, or fetch it anew."
+    record = text[max(0, text.rfind(b"{", 0, at)) : max(at, text.find(b"}", at))]
+    number = re.search(rb'"id"\s*:\s*(\d+)', record)
+    of = f", in the record of id {int(number[1])}" if number else ""
+    return (
+        f"found {found.decode()} at byte {at}{of}. Expected finite numbers: correct it, or remove the record."
+    )
 
 
 def _require_unique(values: list[Any], where: str, field: str) -> None:
@@ -198,7 +222,7 @@ def _names(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
+    except (OSError, ValueError):  # ValueError: a name that no folder can have
         return set()
 
 

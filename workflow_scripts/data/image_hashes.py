@@ -23,15 +23,22 @@ def image_hashes(folder: Path, parts: Sequence[Path], threads: int) -> list[tupl
     """Name within a folder, SHA-256 and size of each file below parts of it.
 
     Raises:
-        UserError: a part is absent or holds none.
+        UserError: a part is absent or holds none, or a file cannot be read.
     """
     paths = [path for part in parts for path in _files(part)]
     with ThreadPoolExecutor(threads) as pool:
-        digests = list(pool.map(sha256, paths, chunksize=64))
+        digests = list(pool.map(_hashed, paths, chunksize=64))
     return [
         (str(path.relative_to(folder)), digest, path.stat().st_size)
         for path, digest in zip(paths, digests, strict=True)
     ]
+
+
+def _hashed(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}. Correct its permissions.") from None
 
 
 def _files(folder: Path) -> list[Path]:

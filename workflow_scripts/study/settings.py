@@ -42,6 +42,10 @@ def _voc_annotations(_study: Study, layout: Layout, wildcards: Wildcards) -> Set
     return {"parts": [part.model_dump() for part in layout.voc_parts(wildcards["split"])]}
 
 
+def _check_data(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    return layout.checked_options(wildcards["checked"])
+
+
 def _subsets(study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"subsets": layout.subset_sizes(), "seed": study.config.subset_seed}
 
@@ -92,6 +96,7 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "manifest": _manifest,
     "images": _images,
     "voc_annotations": _voc_annotations,
+    "check_data": _check_data,
     "subsets": _subsets,
     "fetched_backbone": _fetched_backbone,
     "recipe": _recipe,

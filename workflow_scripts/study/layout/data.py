@@ -5,6 +5,7 @@ from typing import Any
 
 from workflow_scripts.data.voc import common_folder, pictures_folder
 from workflow_scripts.errors import UserError
+from workflow_scripts.jobs.sheet import digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.configuration.config import (
@@ -14,6 +15,19 @@ from workflow_scripts.study.configuration.config import (
     VocDataset,
     VocSplit,
 )
+
+CHECKED = ("coco", "keypoints", "voc", "classification")
+"""Data sets that are checked, each with its validation set."""
+CHECKED_OPTIONS = (
+    "train_annotations",
+    "train_images",
+    "val_annotations",
+    "val_images",
+    "train",
+    "val",
+    "needs",
+)
+"""Options of the command that checks a data set, of which each kind of data has its own."""
 
 
 class DataLayout:
@@ -28,6 +42,9 @@ class DataLayout:
         self.world = f"{self.root}/world"
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
         self.images = f"{self.data}/images-{{images}}.csv"
+        self.checks = f"{self.data}/check-"
+        self.check = f"{self.checks}{{checked}}-{{paths}}.json"
+        self.check_text = f"{self.checks}{{checked}}-{{paths}}.txt"
 
     def image_set(self, train_set: str, split: str) -> ImageSet:
         """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
@@ -154,6 +171,37 @@ class DataLayout:
         """The annotation file that makes val35k, where it is given."""
         given: CocoDataset | None = self._study.config.datasets.coco
         return [self._raw(given.val2014_annotations)] if given and given.val2014_annotations else []
+
+    # Checks
+
+    def check_of(self, checked: str, pattern: str) -> str:
+        """A report of the check of a data set, by `check` or `check_text`.
+
+        Its name changes with the data's paths: a refusal of other data removes no report, and no report of other data
+        passes for one of these.
+        """
+        return pattern.format(checked=checked, paths=digest(self.checked_options(checked)))
+
+    def checked_options(self, train_set: str) -> dict[str, Any]:
+        """Those of `CHECKED_OPTIONS` that a data set has: its folders, or annotations, images and what is learned."""
+        if train_set == "classification":
+            return dict(self.classification())
+        sets = {split: self.image_set(train_set, split) for split in ("train", "val")}
+        options = {f"{split}_images": each.images for split, each in sets.items()}
+        options |= {f"{split}_annotations": each.annotations for split, each in sets.items()}
+        detectors = {each.detector for each in self._study.recipes.values() if each.train_set == train_set}
+        learned = {"mask_rcnn": "masks", "cascade_mask_rcnn": "masks", "keypoint_rcnn": "keypoints"}
+        return options | {"needs": sorted({learned[name] for name in detectors & learned.keys()})}
+
+    def checked_inputs(self, train_set: str) -> dict[str, Any]:
+        """What must be there before a data set can be checked."""
+        if train_set == "classification":
+            return self.image_source("classification-train")
+        annotations = {
+            f"{split}_annotations": self.annotations(train_set, split) for split in ("train", "val")
+        }
+        name = "coco" if train_set == "keypoints" else train_set
+        return annotations | self.image_source(f"{name}-train")
 
     # A recipe's data
 

@@ -164,6 +164,18 @@ class Layout(DataLayout):
         evaluated = [self.manifest(recipe.train_set, "val") for recipe in recipes]
         return _once(trained + evaluated)
 
+    def asked_checks(self, pattern: str) -> list[str]:
+        """Reports of the checks of all data that the asked experiments train on, whatever searches choose."""
+        recipes = [run.recipe for run in self._study.needed_runs(self._study.config.experiments)]
+        begun = ["classification"] if any(recipe.pretraining == "train" for recipe in recipes) else []
+        return [self.check_of(name, pattern) for name in _once([*begun, *(r.train_set for r in recipes)])]
+
+    def checks_before(self, recipe_name: str) -> list[str]:
+        """Reports that a training waits for: of its own data, and before pre-training of all that is asked for."""
+        recipe = self._study.recipes[recipe_name]
+        asked = self.asked_checks(self.check) if recipe.task == "classification" else []
+        return _once([self.check_of(recipe.train_set, self.check), *asked])
+
     def asked_pretrainings(self, chosen: Chosen) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""
         begun = [recipe for recipe in self._trained_recipes(chosen) if recipe.pretraining != "skip"]

@@ -1,0 +1,115 @@
+"""A small data set in COCO's format that tests spoil, and the command that checks it."""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workflow_scripts.data.check import __main__ as check
+from workflow_scripts.data.world.people import KEYPOINTS
+from workflow_scripts.errors import command
+
+Json = dict[str, Any]
+WIDTH, HEIGHT = 60, 40
+Spoil = Callable[["Dataset"], object]
+
+
+class Dataset:
+    """Two annotation files and their images, 60 x 40 pixels; `train` and `val` are their contents, to be changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.train = contents("train", images=4, first=1)
+        self.val = contents("val", images=3, first=101)
+        for split in ("train", "val"):
+            (folder / split).mkdir(parents=True)
+            for image in getattr(self, split)["images"]:
+                noise(image["id"]).save(folder / split / image["file_name"])
+
+    def image(self, split: str = "train", number: int = 0) -> Path:
+        """The file of an image."""
+        return self.folder / split / getattr(self, split)["images"][number]["file_name"]
+
+    def write(self) -> None:
+        for split in ("train", "val"):
+            content = getattr(self, split)
+            if not isinstance(content, bytes):
+                content = json.dumps(content).encode()
+            (self.folder / f"{split}.json").write_bytes(content)
+
+    def arguments(self, needs: Sequence[str] = ("masks",)) -> list[str]:
+        """The words of the check's command."""
+        words = ["--name", "mine", "--needs", *needs]
+        for split in ("train", "val"):
+            words += [f"--{split}-annotations", str(self.folder / f"{split}.json")]
+            words += [f"--{split}-images", str(self.folder / split)]
+        return [*words, "--report", str(self.folder / "check.json"), "--text", str(self.folder / "check.txt")]
+
+
+def noise(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
+    """A picture of coarse noise, unlike that of any other seed."""
+    cells = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((width, height), Image.Resampling.NEAREST)
+
+
+def contents(split: str, images: int, first: int) -> Json:
+    """An annotation file with two objects an image, of two categories, one of them with keypoints."""
+    numbers = range(first, first + images)
+    return {
+        "images": [
+            {"id": number, "file_name": f"{split}{number}.png", "width": WIDTH, "height": HEIGHT}
+            for number in numbers
+        ],
+        "annotations": [
+            annotation(2 * number + k, number, 3 + k, (30.0 * k + 5, 4.0, 20.0, 10.0 + number % 20))
+            for number in numbers
+            for k in (0, 1)
+        ],
+        "categories": [
+            {"id": 3, "name": "person", "keypoints": list(KEYPOINTS)},
+            {"id": 4, "name": "cat", "keypoints": list(KEYPOINTS)},
+        ],
+    }
+
+
+def annotation(number: int, image: int, category: int, box: tuple[float, float, float, float]) -> Json:
+    """A rectangle with all that COCO tells of an object."""
+    x, y, width, height = box
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": list(box),
+        "area": width * height,
+        "iscrowd": 0,
+        "segmentation": [[x, y, x + width, y, x + width, y + height, x, y + height]],
+        "keypoints": [x + 1, y + 1, 2, x + 2, y + 2, 1] + [0, 0, 0] * 15,
+        "num_keypoints": 2,
+    }
+
+
+def many(content: Json, count: int) -> None:
+    """Repeat a file's annotations, each time a little smaller, until there are so many."""
+    given = content["annotations"]
+    content["annotations"] = []
+    for number in range(count):
+        entry = copy.deepcopy(given[number % len(given)])
+        x, y, width, height = entry["bbox"]
+        height -= 0.01 * (number // len(given))
+        content["annotations"].append(
+            entry | {"id": number + 1, "bbox": [x, y, width, height], "area": width * height}
+        )
+
+
+def run(words: Sequence[str], monkeypatch: pytest.MonkeyPatch, main: Callable[[], None] = check.main) -> int:
+    """The exit code of a command with these words, in this process."""
+    monkeypatch.setattr("sys.argv", ["check", *words])
+    with pytest.raises(SystemExit) as ended:
+        command(main)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code

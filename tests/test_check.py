@@ -1,0 +1,515 @@
+"""Checks of annotation files before any training: each kind of damage, what is said of it, and what is left alone."""
+
+import copy
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.checked import HEIGHT, WIDTH, Dataset, Json, Spoil, many, run
+from workflow_scripts.data import voc
+from workflow_scripts.data.check import annotations, folders, geometry, images, pictures
+from workflow_scripts.data.check import categories as categories_module
+from workflow_scripts.data.check.findings import Kind
+from workflow_scripts.data.world.__main__ import draw_world
+from workflow_scripts.data.world.settings import Settings
+from workflow_scripts.files import write_json
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(tmp_path)
+
+
+def first(split: str = "train", **fields: Any) -> Spoil:
+    """Change fields of a file's first annotation; None removes one."""
+
+    def spoil(dataset: Dataset) -> None:
+        entry = getattr(dataset, split)["annotations"][0]
+        entry.update(fields)
+        for name in [name for name, value in fields.items() if value is None]:
+            del entry[name]
+
+    return spoil
+
+
+def each(split: str = "train", **fields: Any) -> Spoil:
+    """Change fields of all annotations of a file."""
+
+    def spoil(dataset: Dataset) -> None:
+        for entry in getattr(dataset, split)["annotations"]:
+            entry.update(copy.deepcopy(fields))
+
+    return spoil
+
+
+def image(**fields: Any) -> Spoil:
+    """Change fields of the first image to train on."""
+    return lambda dataset: dataset.train["images"][0].update(fields)
+
+
+def categories(split: str, *named: tuple[int, str]) -> Spoil:
+    """Put categories in a file's place of its own; its annotations are all of the first."""
+
+    def spoil(dataset: Dataset) -> None:
+        content = getattr(dataset, split)
+        content["categories"] = [{"id": number, "name": name} for number, name in named]
+        for entry in content["annotations"]:
+            entry["category_id"] = named[0][0]
+
+    return spoil
+
+
+def raw(old: str, new: str) -> Spoil:
+    """Change the text of the file to train on."""
+
+    def spoil(dataset: Dataset) -> None:
+        text = json.dumps(dataset.train)
+        assert old in text
+        dataset.train = text.replace(old, new, 1).encode()  # type: ignore[assignment]
+
+    return spoil
+
+
+RUNS = {"size": [HEIGHT, WIDTH], "counts": [100, 50, WIDTH * HEIGHT - 150]}
+FIRST = "annotation id 2 of image id 1 (train1.png)"
+
+ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
+    # boxes
+    "box reversed": (
+        first(bbox=[25, 4, -20, 11]),
+        (FIRST, "[25, 4, -20, 11]", "above 0", "Swap the corners"),
+    ),
+    "box upside down": (first(bbox=[5, 20, 20, -8]), (FIRST, "[5, 20, 20, -8]")),
+    "box outside": (first(bbox=[70, 4, 20, 11]), (FIRST, "60 x 40", "within the image")),
+    "box above": (first(bbox=[5, -30, 20, 11]), (FIRST, "[5, -30, 20, 11]", "60 x 40")),
+    "box beside by its own width": (first(bbox=[-20, 4, 20, 11]), (FIRST, "60 x 40")),
+    "boxes without height": (
+        first(bbox=[5, 4, 20, 0]),
+        (FIRST, "[5, 4, 20, 0]", "up to 1%", "as in detectron2"),
+    ),
+    "box of zeros": (first(bbox=[0, 0, 0, 0]), (FIRST, "[0, 0, 0, 0]", "up to 1%")),
+    "box as corners, by its polygon": (first(bbox=[5, 4, 25, 15]), (FIRST, "[5, 4, 25, 15]", "x2 - x1")),
+    "box as corners, by its area": (
+        first(bbox=[5, 4, 25, 15], area=220, segmentation=[]),
+        (FIRST, "[5, 4, 25, 15]", "x2 - x1"),
+    ),
+    "box elsewhere": (first(bbox=[40, 25, 15, 10]), (FIRST, "[40", "polygons", "up to 1%")),
+    "box missing": (first(bbox=None), (FIRST, "bbox is missing", "[x, y, width, height]")),
+    "box null": (raw("[5.0, 4.0, 20.0, 11.0]", "null"), ("annotations[0]", "image id 1", "$.bbox", "null")),
+    "box empty list": (first(bbox=[]), ("annotations[0]", "length 4", "$.bbox")),
+    "box of 3 numbers": (first(bbox=[1, 2, 3]), ("annotations[0]", "length 4", "$.bbox")),
+    "box of 5 numbers": (first(bbox=[1, 2, 3, 4, 5]), ("annotations[0]", "length 4")),
+    "box of strings": (first(bbox=["5", "4", "20", "11"]), ("annotations[0]", "got `str`", "$.bbox[0]")),
+    "box as object": (first(bbox={"x": 1}), ("annotations[0]", "got `object`")),
+    "box not finite": (raw("[5.0, 4.0", "[NaN, 4.0"), ("found NaN at byte", "record of id 2", "finite")),
+    "box infinite": (raw("[5.0, 4.0", "[-Infinity, 4.0"), ("found Infinity", "record of id 2", "finite")),
+    "box too large a number": (
+        raw("[5.0, 4.0", "[1e400, 4.0"),
+        ("annotations[0]", "out of range", "$.bbox[0]"),
+    ),
+    "box of 1e30": (first(bbox=[1e30, 4, 20, 11]), (FIRST, "1e+30", "60 x 40")),
+    # polygons
+    "polygon odd": (first(segmentation=[[5, 4, 25, 4, 25, 15, 5]]), (FIRST, "segmentation[0] has 7 numbers")),
+    "polygon of 2 points": (first(segmentation=[[5, 4, 25, 15]]), (FIRST, "2 points", "up to 1%")),
+    "polygon flat": (first(segmentation=[5, 4, 25, 4, 25, 15]), ("annotations[0]", "$.segmentation[0]")),
+    "polygon of strings": (
+        first(segmentation=[["5", "4", "25", "4", "25", "15"]]),
+        ("annotations[0]", "got `str`", "$.segmentation[0][0]"),
+    ),
+    "polygon of points": (
+        first(segmentation=[[[5, 4], [25, 4], [25, 15]]]),
+        ("annotations[0]", "got `array`"),
+    ),
+    "polygon at 1e8": (first(segmentation=[[5, 4, 1e8, 4, 25, 15]]), (FIRST, "1e+08", "60 x 40", "crash")),
+    "polygon at -1e8": (first(segmentation=[[5, -1e8, 25, 4, 25, 15]]), (FIRST, "-1e+08")),
+    "polygon NaN": (raw("[[5.0, 4.0", "[[NaN, 4.0"), ("found NaN at byte", "record of id 2")),
+    "polygons none": (first(segmentation=[]), (FIRST, "segmentation is []", "polygons")),
+    "mask null": (raw('"segmentation": [[5.0', '"segmentation": null, "x": [[5.0'), (FIRST, "is None")),
+    "mask missing": (first(segmentation=None), (FIRST, "segmentation is missing", "learns masks")),
+    "mask missing in validation": (first("val", segmentation=None), ("annotation id 202", "missing")),
+    "mask as text": (first(segmentation="5,4,25,4"), ("annotations[0]", "got `str`", "$.segmentation")),
+    # run lengths
+    "run lengths to train on": (first(segmentation=RUNS), (FIRST, "run-length code", "Convert it")),
+    "run lengths of another size": (
+        first("val", segmentation=RUNS | {"size": [WIDTH, HEIGHT]}),
+        ("annotation id 202", "[60, 40]", "40, 60"),
+    ),
+    "run lengths too short": (
+        first("val", segmentation=RUNS | {"counts": [100, 50]}),
+        ("add up to 150", "2400 pixels"),
+    ),
+    "run lengths negative": (
+        first("val", segmentation=RUNS | {"counts": [100, -50, 2350]}),
+        ("counts hold -50",),
+    ),
+    "run lengths without size": (first("val", segmentation={"counts": [2400]}), ("annotations[0]", "`size`")),
+    "run lengths without counts": (first("val", segmentation={"size": [40, 60]}), ("`counts`",)),
+    "run lengths of floats": (
+        first("val", segmentation=RUNS | {"counts": [0.5]}),
+        ("$.segmentation.counts[0]",),
+    ),
+    "run lengths garbage": (first("val", segmentation=RUNS | {"counts": "\x7f\x7f"}), ("compressed form",)),
+    "run lengths not ASCII": (first("val", segmentation=RUNS | {"counts": "ü"}), ("not ASCII",)),
+    "run lengths cut": (first("val", segmentation=RUNS | {"counts": "T3b1o"}), ("cut short",)),
+    "run lengths without a pixel": (
+        first("val", segmentation=RUNS | {"counts": [2400]}),
+        ("cover no pixel", "1%"),
+    ),
+    # area, crowds
+    "area missing": (first("val", area=None), ("annotation id 202", "area is missing", "data.check.repair")),
+    "area negative": (first(area=-1), (FIRST, "area is -1")),
+    "areas 0": (each("val", area=0), ("annotation id 202", "area is 0", "6 of 6 annotations", "up to 1%")),
+    "area as text": (first(area="220"), ("annotations[0]", "got `str`", "$.area")),
+    "area null": (raw('"area": 220.0', '"area": null'), ("annotations[0]", "`null`", "$.area")),
+    "areas larger than boxes": (each(area=2400), ("area is 2400", "its box 20 x 11", "8 of 8")),
+    "crowd missing": (first("val", iscrowd=None), ("annotation id 202", "iscrowd is missing", "repair", "0")),
+    "crowd as text": (first(iscrowd="0"), ("annotations[0]", "iscrowd", "got `str`", "repair")),
+    "crowd as boolean": (first("val", iscrowd=False), ("annotations[0]", "iscrowd", "got `bool`")),
+    "crowd as float": (first("val", iscrowd=0.0), ("annotations[0]", "iscrowd", "got `float`")),
+    "crowd 2": (first(iscrowd=2), (FIRST, "iscrowd is 2")),
+    "crowds alone": (each(iscrowd=1), ("8 entries, no object", "annotations of objects")),
+    # ids
+    "annotation id negative": (first(id=-1), ("annotation id -1", "id is -1", "from 0 to 2^53")),
+    "annotation id 2^70": (first(id=2**70), (f"id is {2**70}",)),
+    "annotation id as text": (first(id="2"), ("annotations[0]", "got `str`", "$.id")),
+    "annotation ids twice": (each(id=7), ("`annotations`: id 7 stands 8 times",)),
+    "image id negative": (image(id=-4), ("image_id 1, the id of none",)),
+    "image id negative, without annotations": (
+        lambda dataset: dataset.train["images"].append(dataset.train["images"][0] | {"id": -4}),
+        ("image id -4", "id is -4"),
+    ),
+    "image of an annotation unknown": (first(image_id=999), ("image_id 999, the id of none",)),
+    "category unknown": (first(category_id=999), ("category_id 999, the id of none",)),
+    "category id negative": (categories("train", (-1, "a"), (4, "b")), ("category id -1 ('a')", "2^53")),
+    # categories
+    "categories none": (
+        lambda dataset: [
+            content.update(categories=[], annotations=[]) for content in (dataset.train, dataset.val)
+        ],
+        ("0 entries, no object", "no categories"),
+    ),
+    "category without a name": (categories("train", (3, " "), (4, "cat")), ("name is ' '",)),
+    "other names": (
+        categories("val", (3, "person"), (4, "dog")),
+        ("val.json: category id 4", "'dog', in training 'cat'", "the same names"),
+    ),
+    "numbered the other way round": (
+        categories("val", (3, "cat"), (4, "person")),
+        ("category id 3", "'cat', in training 'person'", "2 of 2"),
+    ),
+    "a category less": (categories("val", (3, "person")), ("1 categories, in training 2",)),
+    "a category more": (
+        categories("val", (3, "person"), (4, "cat"), (5, "dog")),
+        ("3 categories, in training 2",),
+    ),
+    # the file
+    "no objects": (lambda dataset: dataset.train.update(annotations=[]), ("0 entries, no object",)),
+    "a list": (lambda dataset: setattr(dataset, "train", []), ("Expected `object`, got `array`",)),
+    "cut short": (raw("}]}", ""), ("not JSON", "cut short")),
+    "nested": (raw('"keypoints": [6', f'"keypoints": {"[" * 100_000}[6'), ("nested too deeply",)),
+    "byte order mark": (raw('{"images"', '\ufeff{"images"'), ("byte order mark",)),
+    # names
+    "name leads out": (image(file_name="../train/train1.png"), ("'../train/train1.png'", "without ..")),
+    "name absolute": (image(file_name="/etc/passwd"), ("'/etc/passwd'", "below the folder")),
+    "name of another drive": (image(file_name="C:\\a.png"), ("C:", "below the folder")),
+    "name twice": (image(file_name="train2.png"), ("image id 2", "that of image id 1", "a file for each")),
+    "name twice, written otherwise": (image(file_name="./x/../train2.png"), ("without ..",)),
+    "name twice, with a dot": (image(file_name="./train2.png"), ("that of image id 1",)),
+    "name empty": (image(file_name=""), ("images[0]", "$.file_name")),
+    "name of a folder": (image(file_name="."), ("it is a folder",)),
+    "name with a null": (image(file_name="a\0b.png"), ("a\\x00b.png", "null")),
+    "name over-long": (image(file_name="a" * 300 + ".png"), ("File name too long",)),
+    "name with a line": (image(file_name="a\nb\x1b[31m.png"), ("(a\\nb\\x1b[31m.png)", "no such file")),
+    "name in lower case": (image(file_name="TRAIN1.png"), ("no such file; there is train1.png",)),
+    "width 0": (image(width=0), ("images[0]", "$.width")),
+    "size other": (image(width=61), ("image id 1 (train1.png)", "61 x 40", "the picture is 60 x 40")),
+    "sides swapped": (
+        image(width=40, height=60),
+        ("40 x 60", "the picture is 60 x 40.\n", "Correct width and height"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "parts"), ERRORS.values(), ids=ERRORS.keys())
+def test_damage_is_refused_with_one_message(
+    dataset: Dataset,
+    spoil: Spoil,
+    parts: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoil(dataset)
+    dataset.write()
+    before = sorted(dataset.folder.rglob("*"))
+    assert run(dataset.arguments(), monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and said.count("Error") == 1
+    assert str(dataset.folder) in said
+    assert [part for part in parts if part not in said] == []
+    assert sorted(dataset.folder.rglob("*")) == before, "nothing is written"
+
+
+def test_all_errors_are_listed_and_the_others_counted(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first(bbox=[25, 4, -20, 11])(dataset)
+    each("val", area=-3)(dataset)
+    dataset.write()
+    assert run(dataset.arguments(), monkeypatch) == 2
+    said = capsys.readouterr()
+    assert "Also 6 of 6 annotations: negative areas, first annotation id 202 of image id 101" in said.err
+    for number in (202, 203, 204, 205, 206):
+        assert f"annotation id {number} of image" in said.out
+    assert "and 1 more" in said.out
+
+
+def test_boxes_that_are_all_corners_are_told_without_polygons_or_areas(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for entry in dataset.train["annotations"]:
+        x, y, width, height = entry["bbox"]
+        entry |= {"bbox": [x, y, x + width, y + height], "segmentation": []}
+        del entry["area"]
+    dataset.write()
+    assert run(dataset.arguments(needs=()), monkeypatch) == 2
+    assert "all 8 boxes fit their images as corners" in capsys.readouterr().err
+
+
+def report_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, *needs: str) -> dict[str, Json]:
+    """What was found in data that passes, by kind."""
+    dataset.write()
+    assert run(dataset.arguments(needs), monkeypatch) == 0
+    report = json.loads((dataset.folder / "check.json").read_text())
+    assert report["errors"] == 0
+    return {entry["kind"]: entry for entry in report["found"]}
+
+
+def test_clean_data_passes_without_a_finding(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_of(dataset, monkeypatch, "masks", "keypoints") == {}
+    text = (dataset.folder / "check.txt").read_text()
+    assert text in capsys.readouterr().out
+    assert f"{dataset.folder}/train.json: 8 annotations, 2 categories, 4 images" in text
+    assert "No errors" in text
+
+
+def test_a_training_file_does_without_what_evaluation_alone_reads(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for entry in dataset.train["annotations"]:
+        del entry["area"], entry["iscrowd"]
+    assert report_of(dataset, monkeypatch, "masks") == {}
+
+
+NOTES: dict[str, tuple[Spoil, str, int]] = {
+    "id 0": (first(id=0), "id-zero", 1),
+    "box beyond": (first(bbox=[-3, 4, 28, 11]), "box-beyond", 1),
+    "polygon beyond": (first(segmentation=[[5, -8, 25, 4, 25, 15]]), "polygon-beyond", 1),
+    "category unused": (
+        lambda dataset: [
+            content["categories"].append({"id": 9, "name": "dog"}) for content in (dataset.train, dataset.val)
+        ],
+        "category-unused",
+        1,
+    ),
+    "image bare": (lambda dataset: dataset.train["annotations"].__delitem__(slice(0, 2)), "image-bare", 1),
+    "box twice": (
+        lambda dataset: dataset.train["annotations"].append(dataset.train["annotations"][0] | {"id": 99}),
+        "annotation-twice",
+        1,
+    ),
+    "other ids, same names": (categories("val", (7, "person"), (8, "cat")), "category-ids-differ", 1),
+}
+
+
+@pytest.mark.parametrize(("spoil", "kind", "count"), NOTES.values(), ids=NOTES.keys())
+def test_what_harms_nothing_is_noted(
+    dataset: Dataset, spoil: Spoil, kind: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(dataset)
+    entry = report_of(dataset, monkeypatch)[kind]
+    assert (entry["outcome"], entry["count"]) == ("note", count)
+    assert entry["rule"] != "refused" and entry["examples"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("box-empty", {"bbox": [5, 4, 0, 11]}),
+        ("polygon-short", {"segmentation": [[5, 4, 25, 15]]}),
+        ("area-zero", {"area": 0}),
+        ("area-large", {"area": 1000}),
+        ("box-elsewhere", {"bbox": [40, 25, 15, 10], "area": 100}),
+        ("keypoints-outside", {"keypoints": [70, 5, 2, 6, 6, 2] + [0, 0, 0] * 15}),
+        ("mask-empty", {"iscrowd": 1, "segmentation": RUNS | {"counts": [2400]}}),
+    ],
+)
+def test_a_few_are_skipped_and_counted_and_more_are_refused(
+    dataset: Dataset,
+    kind: str,
+    fields: Json,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One in a hundred, the most of COCO's own kind of slips, and one more."""
+    many(dataset.train, 200)
+    for entry in dataset.train["annotations"][:2]:
+        entry.update(fields)
+    found = report_of(dataset, monkeypatch, "masks", "keypoints")[kind]
+    assert (found["outcome"], found["count"], found["of"]) == ("skipped", 2, 200)
+    dataset.train["annotations"][2].update(fields)
+    dataset.write()
+    capsys.readouterr()
+    assert run(dataset.arguments(("masks", "keypoints")), monkeypatch) == 2
+    assert "3 of 200 annotations" in capsys.readouterr().err
+
+
+KEYPOINTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
+    "missing": (first(keypoints=None), (FIRST, "keypoints are missing", "17 keypoints")),
+    "short": (first(keypoints=[6, 5, 2]), (FIRST, "keypoints are of 3 numbers")),
+    "null": (raw('"keypoints": [6', '"keypoints": null, "x": [6'), ("annotations[0]", "$.keypoints")),
+    "text": (first(keypoints=["6"] * 51), ("annotations[0]", "got `str`", "$.keypoints[0]")),
+    "visibility 3": (first(keypoints=[6, 5, 3] + [0] * 48), (FIRST, "visibility is 3")),
+    "count 0": (first("val", num_keypoints=0), ("annotation id 202", "num_keypoints is 0, labelled are 2")),
+    "count missing": (first("val", num_keypoints=None), ("num_keypoints is missing",)),
+    "another order": (
+        lambda dataset: dataset.train["categories"][0]["keypoints"].reverse(),
+        ("category id 3", "'right_ankle' in place 1, not 'nose'"),
+    ),
+    "16 names": (
+        lambda dataset: dataset.val["categories"][0]["keypoints"].pop(),
+        ("51 numbers", "16 keypoints"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "parts"), KEYPOINTS.values(), ids=KEYPOINTS.keys())
+def test_damaged_keypoints_are_refused_where_they_are_learned(
+    dataset: Dataset,
+    spoil: Spoil,
+    parts: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoil(dataset)
+    dataset.write()
+    assert run(dataset.arguments(["keypoints"]), monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert [part for part in parts if part not in said] == []
+
+
+def test_boxes_alone_serve_a_detector_of_boxes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (dataset.train, dataset.val):
+        for entry in content["annotations"]:
+            del entry["segmentation"], entry["keypoints"], entry["num_keypoints"]
+    assert report_of(dataset, monkeypatch) == {}
+
+
+def test_run_lengths_serve_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset.val["annotations"][0]["segmentation"] = RUNS
+    assert report_of(dataset, monkeypatch, "masks") == {}
+
+
+def test_the_command_ends_without_a_traceback(dataset: Dataset) -> None:
+    first(bbox=[25, 4, -20, 11])(dataset)
+    dataset.write()
+    command = [sys.executable, "-m", "workflow_scripts.data.check", *dataset.arguments()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
+
+
+def test_checks_need_no_torch() -> None:
+    """It takes seconds to load, and a machine that only looks at data need not have it."""
+    told = "import sys, workflow_scripts.data.check.__main__; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_page_lists_every_kind_with_what_becomes_of_it() -> None:
+    modules = (annotations, categories_module, folders, geometry, images, pictures)
+    kinds = {
+        kind.name: kind for module in modules for kind in vars(module).values() if isinstance(kind, Kind)
+    }
+    sections = re.split("^## ", (ROOT / "docs/data-checks.md").read_text(), flags=re.MULTILINE)[1:]
+    listed = {
+        name: (outcome, what, last)
+        for outcome, section in zip(("error", "skipped", "note"), sections, strict=True)
+        for name, what, last in re.findall(r"^\| `(.+?)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    }
+    assert listed == {
+        name: (kind.outcome, kind.what, kind.expected if kind.outcome == "error" else kind.rule)
+        for name, kind in kinds.items()
+    }
+
+
+WORLD = Settings(
+    train_images=12,
+    val_images=6,
+    voc_train_images=8,
+    voc_val_images=4,
+    classification_images_per_class=1,
+    classification_val_images_per_class=1,
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("world")
+    draw_world(WORLD, output)
+    return output
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def voc_words(world: Path, output: Path) -> list[str]:
+    """The annotation files of the world in VOC's layout, written, and the words that check them."""
+    classes = None
+    for split, name in (("train", "train"), ("val", "val")):
+        folder = world / "voc/VOC2012"
+        file = voc.coco_file(voc.read(folder, name), voc.common_folder([folder]), classes)
+        classes = [(category["id"], category["name"]) for category in file["categories"]]
+        write_json(output / f"voc-{split}.json", file)
+    words = [f"--{split}-annotations={output}/voc-{split}.json" for split in ("train", "val")]
+    return [*words, *(f"--{split}-images={world}/voc/VOC2012" for split in ("train", "val"))]
+
+
+def coco_words(world: Path, name: str) -> list[str]:
+    annotations = [
+        f"--{split}-annotations={world}/coco/annotations/{name}_{split}.json" for split in ("train", "val")
+    ]
+    return [*annotations, *(f"--{split}-images={world}/coco/{split}" for split in ("train", "val"))]
+
+
+@pytest.mark.parametrize("kind", ["instances", "person_keypoints", "voc", "classification"])
+def test_the_miniature_world_passes_and_stays_as_it_is(
+    world: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hashes(world)
+    words: dict[str, Callable[[], list[str]]] = {
+        "instances": lambda: [*coco_words(world, kind), "--needs", "masks"],
+        "person_keypoints": lambda: [*coco_words(world, kind), "--needs", "keypoints"],
+        "voc": lambda: voc_words(world, tmp_path),
+        "classification": lambda: [f"--{split}={world}/classification/{split}" for split in ("train", "val")],
+    }
+    outputs = [f"--report={tmp_path}/check.json", f"--text={tmp_path}/check.txt"]
+    assert run([*words[kind](), "--name", kind, *outputs], monkeypatch) == 0
+    found = json.loads((tmp_path / "check.json").read_text())["found"]
+    assert {entry["kind"] for entry in found} <= {"image-bare", "category-unused"}
+    assert hashes(world) == before

@@ -1,0 +1,161 @@
+"""Repairing a copy of an annotation file by stated rules, and that the check then passes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycocotools import mask as masks
+
+from tests.checked import HEIGHT, WIDTH, Dataset, Json, run
+from workflow_scripts.data.check import repair
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(tmp_path)
+
+
+def one(dataset: Dataset, **fields: Any) -> Json | None:
+    """The first annotation as it is repaired with these fields, None of which removes one; None if it is removed."""
+    entry = dataset.train["annotations"][0]
+    entry |= fields
+    for name in [name for name, value in fields.items() if value is None]:
+        del entry[name]
+    content, _ = repair.repaired(dataset.train)
+    return next((each for each in content["annotations"] if each["id"] == 2), None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"iscrowd": None}, {"iscrowd": 0}),
+        ({"iscrowd": "1"}, {"iscrowd": 1}),
+        ({"iscrowd": True}, {"iscrowd": 1}),
+        ({"iscrowd": 0.0}, {"iscrowd": 0}),
+        ({"iscrowd": "crowd"}, {"iscrowd": "crowd"}),
+        ({"segmentation": [[1, 2], [5, 4, 25, 4, 25, 15]]}, {"segmentation": [[5, 4, 25, 4, 25, 15]]}),
+        ({"bbox": None}, {"bbox": [5, 4, 20, 11]}),
+        ({"bbox": [5, 4, 25, 15]}, {"bbox": [5, 4, 20, 11]}),
+        ({"bbox": [-5, -4, 30, 19], "segmentation": []}, {"bbox": [0, 0, 25, 15]}),
+        ({"bbox": [50, 30, 30, 30], "segmentation": []}, {"bbox": [50, 30, 10, 10]}),
+        ({"bbox": [25, 4, -20, 11]}, {"bbox": [25, 4, -20, 11]}),
+        ({"area": -1}, {"area": 220}),
+        ({"area": None, "segmentation": []}, {"area": 220}),
+        ({"area": "220"}, {"area": 220}),
+        ({"area": 0, "segmentation": {"size": [40, 60], "counts": [100, 50, 2250]}}, {"area": 50}),
+        ({"num_keypoints": 9}, {"num_keypoints": 2}),
+        ({"bbox": ["a", 4, 20, 11]}, {"bbox": ["a", 4, 20, 11]}),
+        ({"keypoints": 3}, {"keypoints": 3}),
+    ],
+)
+def test_each_rule(dataset: Dataset, fields: Json, expected: Json) -> None:
+    found = one(dataset, **fields)
+    assert found is not None
+    assert {name: found[name] for name in expected} == expected
+    if "iscrowd" in expected:
+        assert type(found["iscrowd"]) is type(expected["iscrowd"])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bbox": [5, 4, 0, 11]},
+        {"bbox": [70, 4, 20, 11]},
+        {"segmentation": [[5, 4, 25, 15]]},
+        {"segmentation": [[5, 4, 25, 4, 25, 15, 1]]},
+    ],
+)
+def test_what_shows_nothing_is_removed(dataset: Dataset, fields: Json) -> None:
+    assert one(dataset, **fields) is None
+
+
+def test_areas_are_those_of_coco_own_masks(dataset: Dataset) -> None:
+    triangle = [[5.0, 4.0, 45.0, 4.0, 45.0, 30.0]]
+    code = masks.merge(masks.frPyObjects(triangle, HEIGHT, WIDTH))
+    found = one(dataset, area=None, segmentation=triangle, bbox=[5, 4, 40, 26])
+    assert found is not None and found["area"] == masks.area(code) == masks.decode(code).sum()
+    text = code | {"counts": code["counts"].decode()}
+    found = one(dataset, area=0, segmentation=text)
+    assert found is not None and found["area"] == masks.area(code)
+
+
+def test_a_polygon_far_away_is_not_drawn(dataset: Dataset) -> None:
+    found = one(dataset, area=0, bbox=[5, 4, 20, 11], segmentation=[[5, 4, 1e8, 4, 25, 15]])
+    assert found is not None and found["area"] == 220
+
+
+def words(dataset: Dataset, output: str = "repaired.json") -> list[str]:
+    return ["--annotations", str(dataset.folder / "train.json"), "--output", str(dataset.folder / output)]
+
+
+def test_a_repaired_file_passes_the_check(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for entry in (*dataset.train["annotations"], *dataset.val["annotations"]):
+        del entry["iscrowd"], entry["area"]
+        x, y, width, height = entry["bbox"]
+        entry |= {"bbox": [x, y, x + width, y + height], "id": 0}
+    for entry in dataset.train["annotations"]:
+        entry["id"] = 0
+    dataset.write()
+    before = (dataset.folder / "train.json").read_bytes()
+    assert run(words(dataset), monkeypatch, repair.main) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:-1] == [
+        "area: 8 repaired",
+        "box-corners: 8 repaired",
+        "id: 8 repaired",
+        "iscrowd-missing: 8 repaired",
+    ]
+    assert (dataset.folder / "train.json").read_bytes() == before
+    (dataset.folder / "train.json").write_bytes((dataset.folder / "repaired.json").read_bytes())
+    val = [word.replace("train.json", "val.json") for word in words(dataset, "val-repaired.json")]
+    assert run(val, monkeypatch, repair.main) == 0
+    (dataset.folder / "val.json").write_bytes((dataset.folder / "val-repaired.json").read_bytes())
+    assert run(dataset.arguments(), monkeypatch) == 0
+    report = json.loads((dataset.folder / "check.json").read_text())
+    assert report["found"] == []
+
+
+def test_what_needs_no_repair_stays(dataset: Dataset) -> None:
+    content, counts = repair.repaired(dataset.train)
+    assert content == dataset.train and not +counts
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[1]", "found no lists of images, annotations and categories"),
+        ("{", "found no lists"),
+        ('{"images": [{"id": [1]}], "annotations": [], "categories": []}', "found no lists"),
+        (
+            '{"images": [{"id": 1, "width": "6", "height": 4}], "annotations": [], "categories": []}',
+            "no lists",
+        ),
+        ('{"images": [], "annotations": [3], "categories": []}', "found no lists"),
+        ('{"images": [], "annotations": [{"id": NaN}], "categories": []}', "found NaN"),
+        ("[" * 100_000, "found no lists"),
+        (None, "No such file"),
+    ],
+)
+def test_what_cannot_be_repaired_is_refused(
+    dataset: Dataset,
+    text: str | None,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if text is not None:
+        (dataset.folder / "train.json").write_text(text)
+    assert run(words(dataset), monkeypatch, repair.main) == 2
+    assert part in capsys.readouterr().err
+    assert not (dataset.folder / "repaired.json").exists()
+
+
+def test_the_file_itself_is_not_written_over(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset.write()
+    assert run(words(dataset, "train.json"), monkeypatch, repair.main) == 2
+    assert "the file to repair" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 # make test-fast  the same without the slow tests
 # make mutation   break the code in small ways, thousands of times, and see the fast tests fail (tests/README.md)
 # make lint       formatters, linters, types, import rules
+# make docs       the documentation as a site, in site/
 # make env        set up the environment and stop
 #
 # make help       print these lines
@@ -21,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 # Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first; daemons are last.
 export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 
-.PHONY: all env test test-fast mutation mutation-again lint help
+.PHONY: all env test test-fast mutation mutation-again lint docs help
 .DELETE_ON_ERROR:
 
 all: env
@@ -61,6 +62,10 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
+docs: $(VENV)/.docs-installed
+	$(VENV)/docs/bin/mkdocs build --quiet --strict
+	@echo 'Open site/index.html'
+
 env: $(VENV)/.installed
 
 help:
@@ -85,4 +90,11 @@ $(VENV)/.tests-installed: envs/requirements-test.txt $(VENV)/.installed
 $(VENV)/.mutation-installed: envs/requirements-mutation.txt $(VENV)/.tests-installed
 	@rm -rf $(VENV)/mutation
 	@$(PIP) --no-deps --target $(VENV)/mutation -r envs/requirements-mutation.txt
+	@touch $@
+
+# An environment of its own, without torch: whoever writes documentation needs no more.
+$(VENV)/.docs-installed: envs/requirements-docs.txt
+	@rm -rf $(VENV)/docs
+	@$(PYTHON) -m venv $(VENV)/docs
+	@$(VENV)/docs/bin/python -m pip install --disable-pip-version-check -qq -r envs/requirements-docs.txt
 	@touch $@

@@ -161,4 +161,4 @@ def unrecorded(results: Results, covered: Callable[[Path], bool]) -> Iterator[Pr
     """Files below the results that no record tells of; `covered` are those that are told of otherwise."""
     for path in sorted(results.root.rglob("*")):
         if path.is_file() and results.producer(str(path)) is None and not covered(path):
-            yield Problem("no record", str(path), "no job tells that it wrote it")
+            yield Problem("no record", str(path), "no job says that it wrote it")

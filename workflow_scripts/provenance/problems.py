@@ -17,7 +17,7 @@ KINDS = {
     "no record": "nothing tells how the file came to be",
     "broken record": "the record was altered, or is not one",
     "incomplete": "the job did not end well",
-    "contradiction": "two records tell different things of one file",
+    "contradiction": "two records say different things about one file",
     "stale": "made from an input that was made anew since",
     "data": "the data is not what it was made from",
     "code": "the code is not what it was made with",

@@ -13,7 +13,9 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
     def path(match: re.Match[str]) -> str:
         label, target = match.groups()
-        file = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page.file.src_uri), target.split("#")[0]))
+        file = posixpath.normpath(
+            posixpath.join("docs", posixpath.dirname(page.file.src_uri), target.split("#")[0])
+        )
         return label if file in label else f"{label} (`{file}`)" if label != file else f"`{file}`"
 
     return LINK.sub(path, markdown)

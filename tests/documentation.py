@@ -13,7 +13,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / name / "README.md" for name in ("benchmarks", "envs", "tests")),
 ]
-FENCE = re.compile(r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r'^ *```(\w*)(?: title=")?([^"\n]*)"?\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:make|snakemake|python -m) [^`]+)`")
 """Commands within a sentence."""
 

@@ -5,10 +5,8 @@ start, their targets looked up, their study compiled. `test_extend.py` applies t
 """
 
 import argparse
-import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import warnings
@@ -32,7 +30,19 @@ from workflow_scripts.study.configuration.scales import Scale
 
 TRIED = {"make", "python", "snakemake"}
 FOREIGN = {
-    *("bash", "cd", "conda", "git", "pip-compile", "pre-commit", "pytest", "python3.11", "rm", "sinfo", "source"),
+    *(
+        "bash",
+        "cd",
+        "conda",
+        "git",
+        "pip-compile",
+        "pre-commit",
+        "pytest",
+        "python3.11",
+        "rm",
+        "sinfo",
+        "source",
+    ),
     *(".venv/bin/pip", ".venv/bin/python", "redraw/bin/pip"),
 }
 """Programs that are not this project's; of their commands, files of the repository are looked up."""
@@ -250,7 +260,9 @@ def test_a_checkpoint_in_detectron2s_predictor(tmp_path: Path, monkeypatch: pyte
         save_tensors(checkpoints / f"{iteration}.safetensors", weights, {})
 
     (block,) = blocks("python", "docs/predictor.md")
-    everything = Block(block.page, "python", "", block.text.replace("SCORE_THRESH_TEST = 0.5", "SCORE_THRESH_TEST = 0.0"))
+    everything = Block(
+        block.page, "python", "", block.text.replace("SCORE_THRESH_TEST = 0.5", "SCORE_THRESH_TEST = 0.0")
+    )
     assert everything != block
     found = run_code(everything, tmp_path, monkeypatch)["instances"]
 

@@ -1,8 +1,6 @@
 """The examples of docs/extend.md and docs/data.md, applied to a copy of the repository as a reader would, and run."""
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +10,7 @@ import pytest
 
 from tests import figures
 from tests.chain.data import write_data
-from tests.checkout import ROOT, Checkout, metrics, states, trained
+from tests.checkout import ROOT, Checkout, trained
 from tests.documentation import Block, blocks
 
 PAGE = "docs/extend.md"
@@ -66,7 +64,9 @@ def test_a_schedule_adds_what_it_lacks_and_nothing_else(extended: Checkout, jobs
 
 
 def test_a_figure_is_drawn_from_what_another_needs(jobs) -> None:
-    assert jobs["figure"] == {f"figures/{name}.{ending}" for name in ("fig1", "fig9") for ending in ("png", "pdf")}
+    assert jobs["figure"] == {
+        f"figures/{name}.{ending}" for name in ("fig1", "fig9") for ending in ("png", "pdf")
+    }
     read_by_fig1 = {path for path in jobs["evaluate"] if "RegNetX" not in path}
     assert {path.split("/")[1] for path in read_by_fig1} == {
         f"coco-R50_GN-{name}-seed0" for name in ("random", "pretrained")
@@ -78,10 +78,11 @@ def test_the_figure_draws_the_share_of_precise_boxes(extended: Checkout, tmp_pat
     rows = figures.evaluations()
     loose, strict = rows.assign(metric="AP50"), rows.assign(metric="AP75", value=rows["value"] / 4)
     loose._append(strict).to_csv(tmp_path / "table.csv", index=False)
-    command = f"--table {tmp_path}/table.csv --published reports/published.yaml --scale smoke"
+    told = {"table": "table.csv", "png": "fig9.png", "pdf": "fig9.pdf"}
+    command = ["--published", "reports/published.yaml", "--scale", "smoke"]
+    command += [word for name, file in told.items() for word in (f"--{name}", str(tmp_path / file))]
     done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.figures.fig9", *command.split()]
-        + ["--png", str(tmp_path / "fig9.png"), "--pdf", str(tmp_path / "fig9.pdf")],
+        [sys.executable, "-m", "workflow_scripts.figures.fig9", *command],
         cwd=extended.folder,
         capture_output=True,
         text=True,
@@ -125,7 +126,9 @@ pretrained = recipes["coco-RegNetX_SyncBN-pretrained-seed0"]
 detector = build(pretrained, 3, "cpu")
 handed = backbone_weights(recipes["classification-RegNetX_SyncBN"], classifier.state_dict())
 load_backbone(pretrained, detector, handed, "the classifier")
-same = all(torch.equal(detector.state_dict()["backbone.bottom_up." + name], value) for name, value in handed.items() if "num_batches" not in name)
+held = detector.state_dict()
+names = [name for name in handed if "num_batches" not in name]
+same = all(torch.equal(held["backbone.bottom_up." + name], handed[name]) for name in names)
 count = lambda module: sum(weight.numel() for weight in module.parameters())
 theirs = [count(stage) for stage in regnet_x_400mf(weights=None).trunk_output]
 ours = [count(getattr(classifier.backbone, f"s{number}")) for number in range(1, 5)]

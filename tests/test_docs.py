@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import snakemake.cli
 import snakemake.exceptions
@@ -208,7 +209,7 @@ def test_a_figure_from_python(
     tables.mkdir(parents=True)
     rows = figures.evaluations()
     strict = rows.assign(metric="AP75", value=rows["value"] / 2)
-    strict._append(rows).to_csv(tables / "fig1-evaluations.csv", index=False)
+    pd.concat([rows, strict]).to_csv(tables / "fig1-evaluations.csv", index=False)
     drawn, printed = blocks("python", "docs/one-figure.md")
     run_code(drawn, tmp_path, monkeypatch)
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")

@@ -63,7 +63,7 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/snakemake --lint
 
 docs: $(VENV)/.docs-installed
-	$(VENV)/docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
 	@echo 'Open site/index.html'
 
 env: $(VENV)/.installed

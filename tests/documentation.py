@@ -49,18 +49,17 @@ def commands(page: Path) -> Iterator[tuple[str, ...]]:
 
     Of a block that shows what was printed, too, the lines after a `$`.
     """
+    found = list(INLINE.findall(prose(page)))
     for block in blocks("", name_of(page)):
         lines = block.text.replace("\\\n", " ").splitlines()
         typed = [line[2:] for line in lines if line.startswith("$ ")]
-        for line in typed or lines:
-            for part in line.split("&&"):
-                if words := shlex.split(part, comments=True):
-                    yield tuple(words)
-    for text in INLINE.findall(prose(page)):
-        yield tuple(shlex.split(text, comments=True))
+        found += typed or lines
+    for part in (part for line in found for part in line.split("&&")):
+        if words := shlex.split(part, comments=True):
+            yield tuple(words)
 
 
-def all_commands(*programs: str) -> list[tuple[str, ...]]:
-    """The commands of all pages that start with these words, each once."""
-    found = dict.fromkeys(words for page in PAGES for words in commands(page))
+def all_commands(*programs: str, besides: str = "") -> list[tuple[str, ...]]:
+    """The commands that start with these words, each once, of all pages but one."""
+    found = dict.fromkeys(words for page in PAGES if name_of(page) != besides for words in commands(page))
     return [words for words in found if words[: len(programs)] == programs]

@@ -85,7 +85,7 @@ def targets() -> set[str]:
     return {*rules, *experiments(("R50_GN",))}
 
 
-@pytest.mark.parametrize("words", all_commands("snakemake"), ids=" ".join)
+@pytest.mark.parametrize("words", all_commands("snakemake", besides="docs/extend.md"), ids=" ".join)
 def test_snakemake_knows_its_options_targets_and_studies(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

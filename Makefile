@@ -8,7 +8,7 @@
 #
 # make help       print these lines
 #
-# Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options),
+# Override: PYTHON (an interpreter of version 3.11 to 3.13), VENV (where the environment lives), PYTEST (pytest's options),
 # MUTANTS (which to try, such as "workflow_scripts.tables.*"), SAMPLE (which share to try, drawn by chance, such as 0.15).
 
 PYTHON ?= python3.11
@@ -72,10 +72,10 @@ help:
 	@sed -n '/^#/!q; s/^# \?//p' Makefile
 
 $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	{ echo 'Python 3.11 is needed, and "$(PYTHON)" is not that: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo 'Python 3.11 to 3.13 is needed, and "$(PYTHON)" is not that: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
-	{ echo '"$(PYTHON)" lacks venv: apt-get install python3.11-venv' >&2; exit 1; }
+	{ echo '"$(PYTHON)" lacks venv: apt-get install python3-venv, or the like for its version' >&2; exit 1; }
 	@echo 'Installing into $(VENV): 6 GB, a few minutes'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r envs/requirements.txt

@@ -261,7 +261,7 @@ def test_fast_believes_size_and_time_and_says_so(
         os.utime(path, (time.time() + 3600, time.time() + 3600))
         assert found(str(ROOT), "--fast") == {("altered", str(path))}, "its time is another"
     _, text = audited(monkeypatch, capsys, str(ROOT), "--fast")
-    assert "taken as unchanged by size and time" in text
+    assert "believed by size and time" in text
 
 
 def test_results_are_not_compared_with_the_study_of_others(

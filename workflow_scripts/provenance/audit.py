@@ -5,7 +5,7 @@
     python -m workflow_scripts.provenance.audit results/mini/tables/table1.csv:3     # what one row rests on
 
 Prints the jobs behind a file as a tree, then every problem with any file on the way. Exit code 0 without problems, 1
-with. Files are hashed again; with `--fast`, a file whose size and time are as recorded is taken as unchanged.
+with. Files are hashed again; with `--fast`, a file whose size and time are as recorded is believed to be what it was.
 Run it in the folder that the workflow ran in. Results are compared with the study of config.yaml (`--configfile` and
 `--config` as they were given to Snakemake); without one that compiles, with each other alone, which is said.
 """
@@ -92,7 +92,7 @@ def targets_of(results: Results, target: str) -> list[str]:
     """Records of a file, of a folder, or of what a row of a CSV names as its source (`table.csv:3`).
 
     Raises:
-        UserError: no record mentions it.
+        UserError: no record tells of it.
     """
     path, _, row = target.rpartition(":")
     if path.endswith(".csv") and row.isdigit():
@@ -101,7 +101,7 @@ def targets_of(results: Results, target: str) -> list[str]:
         found = list(results.below(str(Path(target))))
     if not found:
         raise UserError(
-            f"{target}: no record below {results.root} mentions it; expected a result, or a row of a CSV"
+            f"{target}: no record below {results.root} tells of it; expected a result, or a row of a CSV"
         )
     return found
 
@@ -141,7 +141,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("target", help="a file, a row of a CSV (file.csv:3), or a folder of results")
     parser.add_argument(
-        "--fast", action="store_true", help="do not hash files whose size and time are as recorded"
+        "--fast", action="store_true", help="believe files whose size and time are as recorded"
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
     parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
@@ -204,7 +204,7 @@ def _print(
 def _summary(records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
     verdict = f"{len(found)} problem(s)" if found else "no problem"
     hashed = f"{hashes.files:,} files of {hashes.bytes / 1e9:,.2f} GB hashed"
-    believed = f", {hashes.believed:,} taken as unchanged by size and time" if hashes.fast else ""
+    believed = f", {hashes.believed:,} believed by size and time" if hashes.fast else ""
     study = f"\nNot compared with the study as it is now: {why_not}" if why_not else ""
     return f"{verdict}: {records:,} jobs, {hashed}{believed}{study}"
 

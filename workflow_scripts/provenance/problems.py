@@ -17,7 +17,7 @@ KINDS = {
     "no record": "nothing tells how the file came to be",
     "broken record": "the record was altered, or is not one",
     "incomplete": "the job did not end well",
-    "contradiction": "two records say different things about one file",
+    "contradiction": "two records tell different things of one file",
     "stale": "made from an input that was made anew since",
     "data": "the data is not what it was made from",
     "code": "the code is not what it was made with",
@@ -161,4 +161,4 @@ def unrecorded(results: Results, covered: Callable[[Path], bool]) -> Iterator[Pr
     """Files below the results that no record tells of; `covered` are those that are told of otherwise."""
     for path in sorted(results.root.rglob("*")):
         if path.is_file() and results.producer(str(path)) is None and not covered(path):
-            yield Problem("no record", str(path), "no job says that it wrote it")
+            yield Problem("no record", str(path), "no job tells that it wrote it")

@@ -3,11 +3,12 @@
 # make test-fast  the same without the slow tests
 # make mutation   break the code in small ways, thousands of times, and see the fast tests fail (tests/README.md)
 # make lint       formatters, linters, types, import rules
+# make docs       the documentation as a site, in site/
 # make env        set up the environment and stop
 #
 # make help       print these lines
 #
-# Override: PYTHON (an interpreter of version 3.11), VENV (where the environment lives), PYTEST (pytest's options),
+# Override: PYTHON (an interpreter of version 3.11 to 3.13), VENV (where the environment lives), PYTEST (pytest's options),
 # MUTANTS (which to try, such as "workflow_scripts.tables.*"), SAMPLE (which share to try, drawn by chance, such as 0.15).
 
 PYTHON ?= python3.11
@@ -21,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 # Jobs that Snakemake starts, and programs that tests start, find the environment's `python` first; daemons are last.
 export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 
-.PHONY: all env test test-fast mutation mutation-again lint help
+.PHONY: all env test test-fast mutation mutation-again lint docs help
 .DELETE_ON_ERROR:
 
 all: env
@@ -61,16 +62,20 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
+	@echo 'Open site/index.html'
+
 env: $(VENV)/.installed
 
 help:
 	@sed -n '/^#/!q; s/^# \?//p' Makefile
 
 $(VENV)/.installed: envs/requirements.txt envs/install_detectron2.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	{ echo 'Python 3.11 is needed, and "$(PYTHON)" is not that: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo 'Python 3.11 to 3.13 is needed, and "$(PYTHON)" is not that: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
-	{ echo '"$(PYTHON)" lacks venv: apt-get install python3.11-venv' >&2; exit 1; }
+	{ echo '"$(PYTHON)" lacks venv: apt-get install python3-venv, or the like for its version' >&2; exit 1; }
 	@echo 'Installing into $(VENV): 6 GB, a few minutes'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r envs/requirements.txt
@@ -85,4 +90,11 @@ $(VENV)/.tests-installed: envs/requirements-test.txt $(VENV)/.installed
 $(VENV)/.mutation-installed: envs/requirements-mutation.txt $(VENV)/.tests-installed
 	@rm -rf $(VENV)/mutation
 	@$(PIP) --no-deps --target $(VENV)/mutation -r envs/requirements-mutation.txt
+	@touch $@
+
+# An environment of its own, without torch: whoever writes documentation needs no more.
+$(VENV)/.docs-installed: envs/requirements-docs.txt
+	@rm -rf $(VENV)/docs
+	@$(PYTHON) -m venv $(VENV)/docs
+	@$(VENV)/docs/bin/python -m pip install --disable-pip-version-check -qq -r envs/requirements-docs.txt
 	@touch $@

@@ -177,7 +177,7 @@ def test_nothing_is_written_for_a_size_above_the_images_there_are(annotations: P
 
 
 def test_within_a_file_of_other_images_is_refused(annotations: Path) -> None:
-    with pytest.raises(UserError, match=r"None of the 40 images of .* stands among the 1 of .*instances_val"):
+    with pytest.raises(UserError, match=r"None of the 40 images of .* is among the 1 of .*instances_val"):
         draw(annotations, within=write_validation_file(annotations, [9001]))
     with pytest.raises(UserError, match=r"nothing.json: no such file"):
         draw(annotations, within=annotations.parent / "nothing.json")

@@ -155,7 +155,7 @@ def test_published_counts_follow_from_the_text() -> None:
         ("bbox: {AP: 36.8}", "bbox: {AP: high}", r"Table 1\), rows\[0\]: Expected `float`"),
         ("bbox: {AP: 36.8}", "bbox: {}", r"Table 1\), rows\[0\]: no value"),
         ("bbox: {AP: 36.8}", "box: {AP: 36.8}", r"unknown field `box`"),
-        ("schedule: 3x, bbox: {AP: 39.5}", "schedule: 2x, bbox: {AP: 39.5}", "stands twice: paper, table1"),
+        ("schedule: 3x, bbox: {AP: 39.5}", "schedule: 2x, bbox: {AP: 39.5}", "is there twice: paper, table1"),
         ("tolerance: 0.5\n", "", "missing required field `tolerance`"),
     ],
 )

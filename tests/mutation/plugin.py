@@ -16,6 +16,8 @@ LEFT_OUT = {
     "test_bundle.py",
     "test_chain_study.py",
     "test_crate.py",
+    "test_docs.py",
+    "test_extend.py",
     "test_gpu_kit.py",
     "test_interruptions.py",
     "test_records.py",

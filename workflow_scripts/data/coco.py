@@ -202,7 +202,7 @@ def _require_unique(values: list[Any], where: str, field: str) -> None:
         return
     value, times = Counter(values).most_common(1)[0]
     raise UserError(
-        f"{where}: {field} {value!r} stands {times} times. Expected each {field} once; remove the copies."
+        f"{where}: {field} {value!r} is there {times} times. Expected each {field} once; remove the copies."
     )
 
 

@@ -88,7 +88,7 @@ def _drawn_from(file: coco.AnnotationFile, within: Path | None) -> list[int]:
     shared = [image_id for image_id in image_ids if image_id in allowed]
     if not shared:
         raise UserError(
-            f"None of the {len(image_ids):,} images of {file.path} stands among the {len(allowed):,} of "
+            f"None of the {len(image_ids):,} images of {file.path} is among the {len(allowed):,} of "
             f"{within}. Expected a file that shares image ids, as instances_val2014.json does with "
             "instances_train2017.json."
         )
@@ -142,7 +142,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--annotations", type=Path, required=True, help="COCO annotation file to draw from")
-    parser.add_argument("--within", type=Path, help="draw only images whose ids stand in this file as well")
+    parser.add_argument("--within", type=Path, help="draw only images whose ids are in this file as well")
     parser.add_argument(
         "--subsets", nargs="+", required=True, metavar="NAME=SIZE", help="SIZE: images, or `all`"
     )

@@ -45,7 +45,7 @@ def read_published(path: Path, published: PublishedWeights, model: str) -> dict[
     found = sha256(path)
     if found != published.sha256:
         raise UserError(
-            f"{published.source}: found SHA-256 {found}, expected {published.sha256}; another file stands there: "
+            f"{published.source}: found SHA-256 {found}, expected {published.sha256}; it is another file: "
             "correct pretraining.fetch in config.yaml, or do not use it"
         )
     weights = our_names(_tensors(path, published.source), published.layout, published.source)

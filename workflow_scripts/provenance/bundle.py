@@ -53,7 +53,7 @@ def make(results: Results, configured: str, output: Path) -> tuple[Contents, Fil
         written = results.output(path)
         if written is None or not Path(path).is_file() or sha256(path) != written.sha256:
             raise UserError(
-                f"{path}: it is gone, not what its job wrote, or no job tells of it; audit {results.root}, in the "
+                f"{path}: it is gone, not what its job wrote, or no job made it; audit {results.root}, in the "
                 "folder that the workflow ran in"
             )
     files = {path: Path(path).read_bytes() for path in (*done, *wanted)}
@@ -100,7 +100,7 @@ def redraw(bundle: Path, folder: Path) -> bool:
     told = {path: kept[path] for path in kept if path != CONFIGURATION and not path.endswith(ENDING)}
     forged = list(unvouched(records, told))
     for path in forged:
-        print(f"differs  {path} from what its job wrote, or no record tells of it")
+        print(f"differs  {path} from what its job wrote, or no record mentions it")
     different = sum(not same for _, same in found) + len(forged)
     print(f"{len(found)} files drawn again, {different} differ" if different else f"{len(found)} files equal")
     if different:

@@ -12,7 +12,7 @@ TOUCHED = 120 * 10**9
 
 
 class Hashes:
-    """SHA-256 of files; `fast` believes a recorded hash where size and, but for `TOUCHED`, time are as recorded."""
+    """SHA-256 of files; `fast` takes the recorded hash where size and, but for `TOUCHED`, time are unchanged."""
 
     def __init__(self, fast: bool = False) -> None:
         self.fast = fast

@@ -16,7 +16,7 @@ class Claim:
 
     It holds if the number's whole interval does, fails if the whole interval lies on the other side, and is undecided
     if it holds the bound. `means` says in words what is claimed. `if_holds` and `if_fails` say why such an outcome
-    could not be believed: whoever is found behind must have been trained long enough. Empty where it can.
+    could not be judged: whoever is found behind must have been trained long enough. Empty where it can.
     """
 
     what: str

@@ -117,7 +117,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
     twice = table[table.duplicated(KEY)]
     if not twice.empty:
         raise UserError(
-            f"{path}: the same value stands twice: {', '.join(map(str, twice.iloc[0][KEY]))}. Keep one."
+            f"{path}: the same value is there twice: {', '.join(map(str, twice.iloc[0][KEY]))}. Keep one."
         )
     return table.astype({"iterations": "Int64", "value": float, "tolerance": float})
 
@@ -168,7 +168,7 @@ def _rows(path: str | Path, index: int, group: Group) -> list[Row]:
             row = msgspec.convert({**group.common, **fields}, Row)
         except msgspec.ValidationError as error:
             raise UserError(
-                f"{place}: {error}. Mend the row; the head of the file says what it holds."
+                f"{place}: {error}. Correct the row; the head of the file says what it holds."
             ) from None
         if not row.values():
             raise UserError(f"{place}: no value. Expected bbox, segm, keypoints or seconds_an_iteration.")

@@ -69,7 +69,7 @@ class DataLayout:
             return instances
         if given.keypoints is None:
             raise UserError(
-                "config.yaml: datasets.coco.keypoints: missing; list the experiment to hear what it needs"
+                "config.yaml: datasets.coco.keypoints: missing; list the experiment to see what it needs"
             )
         return ImageSet(annotations=getattr(given.keypoints, split), images=instances.images)
 

@@ -14,13 +14,12 @@ from typing import Any
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
-from workflow_scripts.study.status import STATUS
+from workflow_scripts.study.trainings import DIVERGED, STATUS
 from workflow_scripts.training.state import State, load_state, save_state
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 IDENTITY = "training.sha256"
-DIVERGED = "diverged.txt"
 
 
 class Progress:

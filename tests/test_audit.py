@@ -118,6 +118,21 @@ def test_a_changed_bit_is_named(found: Audit, what: str) -> None:
         assert {kind for kind, _ in found()} == {"altered"}
 
 
+def test_problems_follow_the_verdict_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    path = one(ARTEFACTS["metrics"])
+    with altered(path):
+        code, text = audited(monkeypatch, capsys, str(ROOT))
+    assert code == 1
+    verdict, problem = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    assert verdict.startswith(f"{ROOT}: 1 problem (1 altered). ")
+    assert problem.startswith(
+        "altered: the file is not what its job wrote. Bring back what the job wrote, or"
+    )
+    assert problem.endswith(f" {path} written by evaluate")
+
+
 def test_an_altered_record_is_named(found: Audit) -> None:
     path = one(f"evaluation/*/*/single_scale/*{ENDING}")
     with altered(path):
@@ -235,7 +250,7 @@ def test_the_tree_goes_down_to_images_and_pretraining(
         "world/manifest.json",
     ):
         assert name in text, name
-    assert "no problem" in text
+    assert text.startswith(f"{ROOT}/figures/fig7_left.png: no problem. "), "the verdict comes first"
 
 
 def test_a_row_leads_to_what_its_number_was_read_from(
@@ -245,7 +260,8 @@ def test_a_row_leads_to_what_its_number_was_read_from(
     source = table.read_text().splitlines()[2].rsplit(",", 1)[1]
     code, text = audited(monkeypatch, capsys, f"{table}:3")
     assert code == 0
-    assert text.startswith(source)
+    verdict, tree = text.split("\n\n", 1)
+    assert "no problem" in verdict and tree.startswith(f"{source}\n")
 
 
 def test_a_figure_is_not_blamed_for_what_it_does_not_rest_on(found: Audit) -> None:

@@ -105,7 +105,7 @@ rule table:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
-        code=code("tables", "convergence", "layout", "published", "results", "tidy"),
+        code=code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
         csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
         markdown=LAYOUT.table("{experiment}")[1],

@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A small study that has run: a subset, pre-training, training, and a figure."""
     checkout = Checkout.make(tmp_path_factory.mktemp("audited"))
     (checkout.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
-    checkout.snakemake("bundle", "--profile", "profiles/local", "--quiet", "all")
+    checkout.snakemake("bundle", "detectron2", "--profile", "profiles/local", "--quiet", "all")
     return checkout
 
 
@@ -105,6 +105,8 @@ ARTEFACTS = {
     "table of a run": "runs/*/*/curve-single_scale.csv",
     "tidy table": "tables/fig7_left-evaluations.csv",
     "figure": "figures/fig7_left.png",
+    "configuration for detectron2": "detectron2/coco-*/*/config.yaml",
+    "events of a training": "detectron2/coco-*/*/events.*",
     "report": "report.html",
     "bundle": "bundle.tar.gz",
 }

@@ -7,8 +7,8 @@
 Prints the verdict first, then every problem with any file on the way and what to do about it, then the jobs behind a
 file as a tree. Exit code 0 without problems, 1 with. Files are hashed again; with `--fast`, a file whose size and time
 are as recorded is believed to be what it was. Run it in the folder that the workflow ran in. Results are compared with
-the study of config.yaml (`--configfile` and `--config` as they were given to Snakemake); without one that compiles, with
-each other alone, which is said.
+the study of config.yaml (`--configfile` and `--config` as they were given to Snakemake); without one that compiles,
+with each other alone, which is said.
 """
 
 import argparse

@@ -1,6 +1,5 @@
-"""A finished table's grid for people, and its Markdown and LaTeX."""
+"""A finished table's grid for people, and its Markdown."""
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -24,31 +23,45 @@ PUBLISHED = {
 """By what ours compare in: how published values are named, and the note below the table."""
 UNCONVERGED = "‡"
 UNCONVERGED_NOTE = f"{UNCONVERGED} Not converged, of a difference at least one side: {UNCONVERGED_IF}."
-LATEX = {
-    "−": "$-$",
-    "±": "$\\pm$",
-    "†": "$\\dagger$",
-    UNCONVERGED: "$\\ddagger$",
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-}
-
+ROUNDED_NOTE = (
+    "Differences are of values before rounding, so a last digit may differ from that of rounded ones."
+)
 TRAIN_SET_LABELS = {"coco": "", "keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a result names a table's row (a group, and within it), and what its column."""
+    """What of a result names a table's row (a group, and within it), and what its column; its caption in LaTeX."""
 
     row: tuple[str, str]
     column: str
+    caption: str
 
 
 LAYOUTS = {
-    "table1": Layout(("model", "initialisation"), "schedule"),
-    "table2": Layout(("model", "initialisation"), "metric"),
-    "table3": Layout(("model", "setting"), "metric"),
-    "text": Layout(("result", "metric"), "initialisation"),
+    "table1": Layout(
+        ("model", "initialisation"),
+        "schedule",
+        "Box AP in percent at the end of each schedule, from random initialisation and with pre-training.",
+    ),
+    "table2": Layout(
+        ("model", "initialisation"),
+        "metric",
+        "AP, AP50 and AP75 of boxes and masks in percent, of each initialisation at the schedule where its box AP is "
+        "highest.",
+    ),
+    "table3": Layout(
+        ("model", "setting"),
+        "metric",
+        "Larger models and stronger settings, all from random initialisation: AP, AP50 and AP75 of boxes and masks in "
+        "percent at the end of training.",
+    ),
+    "text": Layout(
+        ("result", "metric"),
+        "initialisation",
+        "Results that the paper quotes in its text, in percent at the end of training; a peak is the highest value "
+        "along the training.",
+    ),
 }
 
 
@@ -100,8 +113,12 @@ def grid(results: pd.DataFrame, layout: Layout) -> Grid:
         chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
         rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
         rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
-    marked = any(UNCONVERGED in cell for row in rows for cell in row.cells)
-    return Grid(list(layout.row), header, rows, f"{note} {UNCONVERGED_NOTE}" if marked else note)
+    notes = [note]
+    if any(UNCONVERGED in cell for row in rows for cell in row.cells):
+        notes.append(UNCONVERGED_NOTE)
+    if not _adds_up(named, layout):
+        notes.append(ROUNDED_NOTE)
+    return Grid(list(layout.row), header, rows, " ".join(notes))
 
 
 def markdown(table: Grid) -> str:
@@ -114,28 +131,6 @@ def markdown(table: Grid) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{table.note}\n"
 
 
-def latex(table: Grid) -> str:
-    """The grid as a LaTeX tabular (package booktabs) with its note below."""
-    lines = [_latex_row([*table.stub, "", *table.header])]
-    above = ""
-    for row in table.rows:
-        lines += ["\\midrule"] if row.labels[0] != above else []
-        lines.append(_latex_row(row.texts))
-        above = row.labels[0]
-    columns = "lll" + "r" * len(table.header)
-    return "\n".join(
-        [
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            *lines,
-            "\\bottomrule",
-            "\\end{tabular}",
-            f"\\par\\small {_latex_text(table.note)}",
-            "",
-        ]
-    )
-
-
 def _metric(results: pd.DataFrame) -> pd.Series:
     peak = results["point"].map({"end": "", "peak": ", peak"})
     return results["iou_type"].map(IOU_TYPE_LABELS) + " " + results["metric"] + peak
@@ -146,6 +141,20 @@ def _parts(results: pd.DataFrame) -> list[pd.Series]:
     subset = results["subset"].map(lambda name: "" if name == "all" else f"{name} subset")
     setting = results["setting"].replace("baseline", "")
     return [results["model"], results["train_set"].map(TRAIN_SET_LABELS), subset, setting]
+
+
+def _adds_up(named: pd.DataFrame, layout: Layout) -> bool:
+    """Whether each difference, as it is printed, is that of the two values as they are printed."""
+    pair = [name for name in (*layout.row, layout.column) if name != "initialisation"]
+    for value in ("value", "published"):
+        printed = named.dropna(subset=value).drop_duplicates([*pair, "initialisation"], keep="last")
+        tenths = printed.assign(printed=[round(10 * float(f"{each:.1f}")) for each in printed[value]])
+        sides = tenths.pivot(index=pair, columns="initialisation", values="printed")
+        sides = sides.reindex(columns=list(INITIALISATION_LABELS.values())).dropna()
+        random, pretrained, difference = (sides[name] for name in INITIALISATION_LABELS.values())
+        if (random - pretrained != difference).any():
+            return False
+    return True
 
 
 def _schedule(group: pd.DataFrame) -> str:
@@ -174,11 +183,3 @@ def _number(value: float | None, signed: bool = False) -> str:
     text = f"{abs(value):.1f}"
     sign = "" if text == "0.0" else "−" if value < 0 else "+" if signed else ""
     return sign + text
-
-
-def _latex_row(texts: list[str]) -> str:
-    return " & ".join(map(_latex_text, texts)) + " \\\\"
-
-
-def _latex_text(text: str) -> str:
-    return re.sub(r"[&%$#_{}−±†‡\\~]", lambda found: LATEX.get(found[0], f"\\{found[0]}"), text)

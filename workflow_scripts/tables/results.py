@@ -9,7 +9,8 @@ import pandas as pd
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.tables.convergence import converged
-from workflow_scripts.tables.layout import LAYOUTS, grid, latex, markdown
+from workflow_scripts.tables.latex import latex
+from workflow_scripts.tables.layout import LAYOUTS, grid, markdown
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
@@ -197,7 +198,7 @@ def make_from_arguments(description: str | None, make: Make, name: str) -> None:
     outputs = (
         (arguments.csv, results.to_csv(index=False, lineterminator="\n")),
         (arguments.markdown, markdown(table)),
-        (arguments.latex, latex(table)),
+        (arguments.latex, latex(table, Path(arguments.latex).stem, LAYOUTS[name].caption)),
     )
     for path, text in outputs:
         with write_atomically(path) as temporary:

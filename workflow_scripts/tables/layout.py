@@ -23,6 +23,12 @@ PUBLISHED = {
 """By what ours compare in: how published values are named, and the note below the table."""
 UNCONVERGED = "‡"
 UNCONVERGED_NOTE = f"{UNCONVERGED} Not converged, of a difference at least one side: {UNCONVERGED_IF}."
+SPREAD_NOTES = {
+    "interval": "± Half of the 95% interval, over seeds and the choice of validation images.",
+    "interval, one seed": "± Half of the 95% interval over the choice of validation images; there is one seed, so how "
+    "trainings vary is left out.",
+    "deviation": "± One standard deviation over seeds.",
+}
 ROUNDED_NOTE = (
     "Differences are of values before rounding, so a last digit may differ from that of rounded ones."
 )
@@ -113,7 +119,7 @@ def grid(results: pd.DataFrame, layout: Layout) -> Grid:
         chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
         rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
         rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
-    notes = [note]
+    notes = [note, *_spread_note(results)]
     if any(UNCONVERGED in cell for row in rows for cell in row.cells):
         notes.append(UNCONVERGED_NOTE)
     if not _adds_up(named, layout):
@@ -143,6 +149,14 @@ def _parts(results: pd.DataFrame) -> list[pd.Series]:
     return [results["model"], results["train_set"].map(TRAIN_SET_LABELS), subset, setting]
 
 
+def _spread_note(results: pd.DataFrame) -> list[str]:
+    """What ± means; nothing where there is none."""
+    known = results[results["low"].notna()]
+    if len(known):
+        return [SPREAD_NOTES["interval" if known["seeds"].max() > 1 else "interval, one seed"]]
+    return [SPREAD_NOTES["deviation"]] if results["standard_deviation"].notna().any() else []
+
+
 def _adds_up(named: pd.DataFrame, layout: Layout) -> bool:
     """Whether each difference, as it is printed, is that of the two values as they are printed."""
     pair = [name for name in (*layout.row, layout.column) if name != "initialisation"]
@@ -167,7 +181,8 @@ def _cell(cell: dict[Hashable, Any] | None) -> tuple[str, str, list[str]]:
     """Ours, published, and the files that ours rest on."""
     if cell is None:
         return "", "", []
-    spread = _number(cell["standard_deviation"])
+    known = not pd.isna(cell["low"])
+    spread = _number((cell["high"] - cell["low"]) / 2 if known else cell["standard_deviation"])
     ours = _number(cell["value"], cell["signed"]) + (f" ± {spread}" if spread else "")
     mark = UNCONVERGED if ours and cell["converged"] == "false" else ""
     return (

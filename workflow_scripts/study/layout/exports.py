@@ -1,4 +1,4 @@
-"""Which files tell of each training that a study asks for, in the terms of `training/for_detectron2.py`."""
+"""Which files tell of what a study asks for: of each training, for detectron2's users; of how sure a table is."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,10 @@ from workflow_scripts.study.layout.results import Layout
 
 
 def exported_runs(study: Study, layout: Layout, chosen: Chosen) -> list[dict[str, Any]]:
-    """The asked detectors, those of searches among them, and the classifiers that they start from, each once."""
+    """The asked detectors, those of searches among them, and the classifiers that they start from, each once.
+
+    In the terms of `training/for_detectron2.py`.
+    """
     runs = study.needed_runs(study.config.experiments, chosen)
     evaluated = _evaluated(study, layout, chosen)
     models = dict.fromkeys(run.recipe.model for run in runs if run.recipe.pretraining == "train")
@@ -17,6 +20,16 @@ def exported_runs(study: Study, layout: Layout, chosen: Chosen) -> list[dict[str
         *(_classifier(layout, model) for model in models),
         *(_detector(layout, run, evaluated.get(run.name, [])) for run in runs),
     ]
+
+
+def table_replicates(study: Study, layout: Layout, experiment: str, chosen: Chosen) -> list[str]:
+    """Resampled metrics of what a figure or table reads."""
+    found = [
+        path
+        for run, points, testing in readings(study.members_of(experiment, chosen), [])
+        for path in layout.evaluations_of_run(run.recipe.name, run.schedule.name, points, testing)
+    ]
+    return [path.replace("metrics.json", "replicates.csv") for path in dict.fromkeys(found)]
 
 
 def exported_files(runs: Iterable[dict[str, Any]]) -> list[str]:

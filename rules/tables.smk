@@ -107,8 +107,8 @@ rule table_intervals:
         replicates=lambda wildcards: table_replicates(STUDY, LAYOUT, wildcards.experiment, chosen),
         published=here("reports/published.yaml"),
         code=code("report", "table_intervals", "comparisons", "intervals")
-        + code("tables", "convergence", "latex", "layout", "published", "results", "tidy")
-        + code("tables", "table1", "table2", "table3", "text"),
+        + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
+        making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
     output:
         f"{LAYOUT.root}/tables/{{experiment}}-cells.csv",
     log:

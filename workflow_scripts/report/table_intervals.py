@@ -7,6 +7,7 @@ the replicates beside the metrics that the table names.
 """
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,10 @@ from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.report.comparisons import LABELS, Arm, Results
 from workflow_scripts.report.intervals import Estimate, Sample, estimate
-from workflow_scripts.tables import table1, table2, table3, text
+from workflow_scripts.tables.layout import LAYOUTS
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.results import CELL, INTERVAL, MINUS, Make
 from workflow_scripts.tables.tidy import read_evaluations
-
-MAKES: dict[str, Make] = {
-    "table1": table1.make,
-    "table2": table2.make,
-    "table3": table3.make,
-    "text": text.make,
-}
 
 
 def intervals(results: Results, table: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--name", choices=sorted(MAKES), required=True, help="the table")
+    parser.add_argument("--name", choices=sorted(LAYOUTS), required=True, help="the table")
     parser.add_argument("--table", type=Path, required=True, help="tidy CSV of its evaluations")
     parser.add_argument("--replicates", type=Path, nargs="*", default=[], help="those of its evaluations")
     parser.add_argument("--published", required=True, help="reports/published.yaml")
@@ -72,7 +66,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="output: CSV")
     arguments = parser.parse_args()
     evaluations = read_evaluations(arguments.table)
-    table = MAKES[arguments.name](evaluations, read_published(arguments.published), arguments.scale)
+    # Of the table's own module alone, so that an edit of another makes nothing anew.
+    make: Make = import_module(f"workflow_scripts.tables.{arguments.name}").make
+    table = make(evaluations, read_published(arguments.published), arguments.scale)
     found = intervals(Results([evaluations], arguments.replicates), table)
     with write_atomically(arguments.output) as temporary:
         found.to_csv(temporary, index=False, lineterminator="\n")

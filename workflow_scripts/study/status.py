@@ -49,7 +49,7 @@ GO_ON = "run it again: what is done stays done, and a training goes on from what
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 12
 """Of a bar and of a curve, in characters."""
-LINES_AROUND = 12
+LINES_AROUND = 14
 """Of the screen, beside two for each training."""
 
 
@@ -71,16 +71,19 @@ def screen(results: Path, now: float, everything: bool = False, height: int | No
         key=lambda each: each.state not in NEEDS_SOMEONE,
     )
     room = len(shown) if height is None else max(1, (height - LINES_AROUND) // 2)
-    parts = [_headline(results, found), _all_iterations(found)]
+    parts: list[RenderableType] = [_headline(results, found), _all_iterations(found), Text()]
+    parts += [Text(step) for step in next_steps(found, results / "report.html")]
     if shown:
         parts += [Text(), _table(results, shown[:room])]
     if len(shown) > room:
         parts.append(Text(f"and {len(shown) - room} more; into a pipe, all are printed"))
-    parts.append(Text())
-    for each in shown:
+    for each in shown[:room]:
         if each.state in NEEDS_SOMEONE:
-            parts.append(Text(f"{each.words}, log: {each.log}", overflow="ignore", no_wrap=True))
-    return Group(*parts, *(Text(step) for step in next_steps(found, results / "report.html")))
+            parts += [
+                Text(f"\n{each.words}; its log:"),
+                Text(str(each.log), overflow="ignore", no_wrap=True),
+            ]
+    return Group(*parts)
 
 
 def next_steps(found: Sequence[Training], report: Path) -> list[str]:
@@ -188,7 +191,7 @@ def main() -> None:
                 view = screen(arguments.results, time.time(), arguments.all, console.height)
                 live.update(Group(view, now), refresh=True)
     except KeyboardInterrupt:
-        console.print(view)  # stays where the command was given
+        console.print(view, crop=False)  # stays where the command was given
 
 
 if __name__ == "__main__":

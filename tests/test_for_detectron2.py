@@ -2,12 +2,11 @@
 
 import json
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 from detectron2.solver import build_lr_scheduler
@@ -69,7 +68,8 @@ def test_detectron2_builds_the_same_model_from_the_file(
     path = tmp_path / "config.yaml"
     path.write_text(as_yaml(run_config(run.recipe, run.schedule, CLASSES)))
     config = read_by_detectron2(path, vgg=experiment == "text_vgg")
-    assert config == run_config(run.recipe, run.schedule, CLASSES)
+    dumped = run_config(run.recipe, run.schedule, CLASSES).dump()
+    assert yaml.safe_load(config.dump()) == yaml.safe_load(dumped)
     found, expected = (
         model.state_dict() for model in (build_model(config), build(run.recipe, CLASSES, "cpu"))
     )
@@ -80,30 +80,23 @@ def test_detectron2_builds_the_same_model_from_the_file(
         assert need in path.read_text().splitlines()[1], "it says what of this project it needs"
 
 
-PLAIN = """
-import sys
-from workflow_scripts.models import compat  # makes detectron2 importable without its compiled operators
-from detectron2.config import get_cfg
-from detectron2.modeling import build_model
-config = get_cfg()
-config.merge_from_file(sys.argv[1])
-build_model(config)
-assert "workflow_scripts.models.build" not in sys.modules
-"""
-
-
 def test_detectron2_alone_builds_what_it_knows(tmp_path: Path) -> None:
-    """The paper's parts at the width of a toy: no module of this project is needed."""
+    """The paper's parts, thin: no module of this project is needed."""
     (run, *_) = study("fig1").needed_runs(["fig1"])
-    small = {"MODEL.RESNETS.DEPTH": 18, "MODEL.RESNETS.RES2_OUT_CHANNELS": 64, "MODEL.FPN.OUT_CHANNELS": 32}
-    text = as_yaml(run_config(run.recipe.model_copy(update={"detectron2": small}), run.schedule, CLASSES))
+    thin = {
+        "MODEL.RESNETS.DEPTH": 18,
+        "MODEL.RESNETS.RES2_OUT_CHANNELS": 64,
+        "MODEL.FPN.OUT_CHANNELS": 32,
+        "MODEL.ROI_BOX_HEAD.CONV_DIM": 32,
+        "MODEL.ROI_BOX_HEAD.FC_DIM": 32,
+        "MODEL.ROI_MASK_HEAD.CONV_DIM": 32,
+    }
+    text = as_yaml(run_config(run.recipe.model_copy(update={"detectron2": thin}), run.schedule, CLASSES))
     assert "this project" not in text
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN, str(path)], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    parts = {type(part).__module__ for part in build_model(read_by_detectron2(path)).modules()}
+    assert not [name for name in parts if name.startswith("workflow_scripts.")]
 
 
 def test_detectron2s_scheduler_gives_every_rate_of_the_run() -> None:

@@ -134,9 +134,7 @@ def test_lines_fit_a_narrow_terminal(tmp_path: Path) -> None:
     assert recipe in "".join(line.split("  ")[0] for line in printed(tmp_path)), "folded, not cut"
 
 
-def test_a_low_screen_shows_first_what_needs_someone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_low_screen_shows_first_what_needs_someone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     results = Path("results/mini")
     for number in range(1, 21):
@@ -282,7 +280,7 @@ def test_the_command_prints_once_into_a_pipe(tmp_path: Path) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.startswith(f"{tmp_path}: 0 of 1 trainings") and "\x1b" not in finished.stdout
-    assert finished.stdout.count("trunk-0-3000") == 1
+    assert finished.stdout.count("of 1 trainings") == 1
 
 
 @pytest.fixture(scope="module")

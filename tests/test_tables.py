@@ -237,7 +237,7 @@ def test_a_finished_table_keeps_its_texts(tmp_path: Path, published: pd.DataFram
     assert list(back.columns) == list(results.columns) == RESULT_COLUMNS
     assert (back["schedule"].unique().tolist(), back["model"].unique().tolist()) == (["90"], ["NA"])
     assert (tmp_path / "table1.csv").read_text().splitlines()[1] == (
-        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,,36.8,size,"
+        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,,,,36.8,size,"
         "results/coco-R50_GN-random-seed0/2x/180.json"
     )
 
@@ -439,7 +439,8 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
     rows.to_csv(tmp_path / "e.csv", index=False)
     written = []
     for copy in ("first", "second"):
-        outputs = {kind: tmp_path / f"{copy}.{kind}" for kind in ("csv", "markdown", "latex")}
+        (tmp_path / copy).mkdir()
+        outputs = {kind: tmp_path / copy / f"{name}.{kind}" for kind in ("csv", "markdown", "latex")}
         line = ["table", "--table", tmp_path / "e.csv", "--published", PUBLISHED, "--scale", "paper"]
         for kind, path in outputs.items():
             line += [f"--{kind}", path]
@@ -448,7 +449,7 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
         written.append([path.read_bytes() for path in outputs.values()])
 
     assert written[0] == written[1]
-    back = read_results(tmp_path / "first.csv")
+    back = read_results(tmp_path / "first" / f"{name}.csv")
     assert list(back.columns) == RESULT_COLUMNS
     assert grid(back, name) == grid(table.make(rows, published, "paper"), name)
 

@@ -92,7 +92,7 @@ def test_detectron2_alone_builds_what_it_knows(tmp_path: Path) -> None:
         "MODEL.ROI_MASK_HEAD.CONV_DIM": 32,
     }
     text = as_yaml(run_config(run.recipe.model_copy(update={"detectron2": thin}), run.schedule, CLASSES))
-    assert "this project" not in text
+    assert "workflow_scripts" not in text
     path = tmp_path / "config.yaml"
     path.write_text(text)
     parts = {type(part).__module__ for part in build_model(read_by_detectron2(path)).modules()}

@@ -80,9 +80,7 @@ def _header(names: list[str]) -> list[str]:
 
 def _group(rows: list[Row], columns: int) -> list[str]:
     """The rows of one first label, which stands above them."""
-    title = (
-        f"\\multicolumn{{{columns + 1}}}{{{LABELS}p{{\\columnwidth}}}}{{{escaped(rows[0].labels[0])}}} \\\\"
-    )
+    title = f"\\multicolumn{{{columns + 1}}}{{{LABELS}p{{\\columnwidth}}@{{}}}}{{{escaped(rows[0].labels[0])}}} \\\\"
     return ["\\midrule", title, *(line for row in rows for line in _rows(row))]
 
 

@@ -24,7 +24,7 @@ PUBLISHED = {
 UNCONVERGED = "‡"
 UNCONVERGED_NOTE = f"{UNCONVERGED} Not converged, of a difference at least one side: {UNCONVERGED_IF}."
 SPREAD_NOTES = {
-    "interval": "± Half of the 95% interval, over seeds and the choice of validation images.",
+    "interval": "± Half of the 95% interval over seeds and the choice of validation images.",
     "interval, one seed": "± Half of the 95% interval over the choice of validation images; there is one seed, so how "
     "trainings vary is left out.",
     "deviation": "± One standard deviation over seeds.",

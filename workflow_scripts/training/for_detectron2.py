@@ -87,7 +87,7 @@ def as_yaml(config: CfgNode) -> str:
     head = ["# Read by detectron2.config.get_cfg().merge_from_file. Data sets and weights are to be named."]
     if ours:
         head += [
-            f"# Before: `import workflow_scripts.models.build`, for {' and '.join(ours)} are this project's."
+            f"# First `import workflow_scripts.models.build`: it registers what is named by {' and '.join(ours)}."
         ]
     if "VGG" in config.MODEL:
         head += ["# And on what get_cfg() gives: `workflow_scripts.models.vgg.add_vgg_config`."]

@@ -28,7 +28,7 @@ from workflow_scripts.provenance.hashes import Hashes
 from workflow_scripts.provenance.images import listed_images, wrong_images
 from workflow_scripts.provenance.problems import KINDS, Expected, Problem, problems, unrecorded
 from workflow_scripts.provenance.results import Results
-from workflow_scripts.provenance.tree import lines
+from workflow_scripts.provenance.tree import lines as tree
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.layout.results import Layout
@@ -37,6 +37,8 @@ from workflow_scripts.study.words import count
 
 MOST_SHOWN = 3
 """Of several jobs that a target names, how many are shown as trees unless all are asked for."""
+MOST_ALIKE = 20
+"""Of problems of one kind, likewise."""
 WIDTH = 80
 """Columns of a terminal."""
 
@@ -153,7 +155,7 @@ def _arguments() -> argparse.Namespace:
         "--fast", action="store_true", help="believe files whose size and time are as recorded"
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
-    parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
+    parser.add_argument("--all", action="store_true", help="show all of many inputs or problems alike")
     add_configuration(parser)
     return parser.parse_args()
 
@@ -174,8 +176,8 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"target": arguments.target, "problems": [vars(each) for each in found]}, indent=1))
     else:
-        print(_verdict(arguments.target, len(results.upstream(targets)), hashes, found, why_not))
-        print("".join(f"\n{paragraph}\n" for paragraph in _told(found)), end="")
+        print(verdict(arguments.target, len(results.upstream(targets)), hashes, found, why_not))
+        print("".join(f"\n{paragraph}\n" for paragraph in told(found, arguments.all)), end="")
         if not whole:
             _print_jobs(results, targets, arguments.all)
     raise SystemExit(1 if found else 0)
@@ -196,29 +198,35 @@ def _study_of(results: Results, arguments: argparse.Namespace) -> Study:
     return study
 
 
-def _verdict(target: str, records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
+def verdict(target: str, records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
+    """Whether there are problems and of which kinds, and what was looked at; `why_not`: why not at the study."""
     counts = Counter(problem.kind for problem in found)
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-    verdict = f"{count(len(found), 'problem')} ({kinds})" if found else "no problem"
+    kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind])
+    problems = f"{count(len(found), 'problem')} ({kinds})" if found else "no problem"
     hashed = f"{count(hashes.files, 'file')} of {hashes.bytes / 1e9:,.2f} GB hashed"
     believed = f", {hashes.believed:,} believed by size and time" if hashes.fast else ""
-    told = [f"{target}: {verdict}. {count(records, 'job')}, {hashed}{believed}."]
-    told += [f"Not compared with the study as it is now: {why_not}"] if why_not else []
-    return "\n".join(map(_wrapped, told))
+    lines = [f"{target}: {problems}. {count(records, 'job')}, {hashed}{believed}."]
+    lines += [f"Not compared with the study as it is now: {why_not}"] if why_not else []
+    return "\n".join(map(_wrapped, lines))
 
 
-def _told(found: list[Problem]) -> Iterator[str]:
-    """A paragraph for each kind of problem: what it means, what to do, and where it is."""
-    for kind, told in KINDS.items():
-        of_kind = [problem for problem in found if problem.kind == kind]
-        if of_kind:
-            where = [f"  {problem.path}\n{_wrapped(problem.what, '      ')}" for problem in of_kind]
-            yield "\n".join([_wrapped(f"{kind}: {told.meaning}. {told.remedy}"), *where])
+def told(found: list[Problem], everything: bool = False) -> Iterator[str]:
+    """A paragraph for each kind of problem: what it means, what to do, and where it is, the first of many."""
+    for name, kind in KINDS.items():
+        where = [
+            f"  {problem.path}\n{_wrapped(problem.what, '      ')}"
+            for problem in found
+            if problem.kind == name
+        ]
+        if where:
+            shown = where if everything else where[:MOST_ALIKE]
+            more = [f"  and {len(where) - len(shown):,} more (--all shows them)"] * (len(where) > len(shown))
+            yield "\n".join([_wrapped(f"{name}: {kind.meaning}. {kind.remedy}"), *shown, *more])
 
 
 def _print_jobs(results: Results, targets: list[str], everything: bool) -> None:
     for target in targets[: None if everything else MOST_SHOWN]:
-        print("\n" + "\n".join(lines(results, target, everything)))
+        print("\n" + "\n".join(tree(results, target, everything)))
     if len(targets) > MOST_SHOWN and not everything:
         print(f"\nand {count(len(targets) - MOST_SHOWN, 'more job')} (--all shows them)")
 

@@ -17,6 +17,7 @@ from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
+from workflow_scripts.study.layout.exports import exported_files, exported_runs, table_replicates
 from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.plan import seconds_expected
 from workflow_scripts.study.settings import job_settings

@@ -64,7 +64,7 @@ rule report:
         template=here("reports/report.html.j2"),
         captions=here("reports/captions.yaml"),
         code=code("report", "build", "inputs", "sections", "words")
-        + code("tables", "convergence", "layout", "published", "results", "tidy"),
+        + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
         report(f"{LAYOUT.root}/report.html", category="Report"),
     log:

@@ -100,12 +100,48 @@ rule counts:
         "python -m workflow_scripts.tables.counts --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
+# What the ± of a table shows.
+rule table_intervals:
+    input:
+        table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
+        replicates=lambda wildcards: table_replicates(STUDY, LAYOUT, wildcards.experiment, chosen),
+        published=here("reports/published.yaml"),
+        code=code("report", "table_intervals", "comparisons", "intervals")
+        + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
+        making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
+    output:
+        f"{LAYOUT.root}/tables/{{experiment}}-cells.csv",
+    log:
+        f"{LAYOUT.logs}/tables/{{experiment}}-cells.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/tables/{{experiment}}-cells.tsv"
+    wildcard_constraints:
+        experiment=one_of(LAYOUT.named(figures=False)),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        **job(
+            "table_intervals",
+            *("table", "replicates", "published", "output"),
+            name=lambda wildcards: table_module(wildcards.experiment),
+            scale=SCALE.name,
+        ),
+    message:
+        "Finding how sure the values of {wildcards.experiment} are"
+    shell:
+        "python -m workflow_scripts.report.table_intervals --job {params.job:q} > {log:q} 2>&1"
+
+
 rule table:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
+        intervals=f"{LAYOUT.root}/tables/{{experiment}}-cells.csv",
         published=here("reports/published.yaml"),
         making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
-        code=code("tables", "convergence", "layout", "published", "results", "tidy"),
+        code=code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
         csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
         markdown=LAYOUT.table("{experiment}")[1],
@@ -122,7 +158,7 @@ rule table:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        **job("table", "published", "markdown", "latex", scale=SCALE.name),
+        **job("table", "intervals", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"

@@ -61,3 +61,26 @@ rule train:
     shell:
         "python -m workflow_scripts.training.train --job {params.job:q} --runtime {resources.runtime}"
         " > {log:q} 2>&1"
+
+
+# Of what is trained, in detectron2's own terms: `config.yaml` of each run, and TensorBoard's events of its training.
+rule detectron2:
+    input:
+        lambda wildcards: exported_files(exported_runs(STUDY, LAYOUT, chosen)),
+    output:
+        directory(f"{LAYOUT.root}/detectron2"),
+    log:
+        f"{LAYOUT.logs}/detectron2.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/detectron2.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=EVALUATE.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        **job("detectron2", "output", runs=lambda wildcards: {"runs": exported_runs(STUDY, LAYOUT, chosen)}),
+    message:
+        "Writing detectron2's configurations and TensorBoard's events"
+    shell:
+        "python -m workflow_scripts.training.for_detectron2 --job {params.job:q} > {log:q} 2>&1"

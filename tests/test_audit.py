@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A small study that has run: a subset, pre-training, training, and a figure."""
     checkout = Checkout.make(tmp_path_factory.mktemp("audited"))
     (checkout.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
-    checkout.snakemake("bundle", "--profile", "profiles/local", "--quiet", "all")
+    checkout.snakemake("bundle", "detectron2", "--profile", "profiles/local", "--quiet", "all")
     return checkout
 
 
@@ -105,6 +105,8 @@ ARTEFACTS = {
     "table of a run": "runs/*/*/curve-single_scale.csv",
     "tidy table": "tables/fig7_left-evaluations.csv",
     "figure": "figures/fig7_left.png",
+    "configuration for detectron2": "detectron2/coco-*/*/config.yaml",
+    "events of a training": "detectron2/coco-*/*/events.*",
     "report": "report.html",
     "bundle": "bundle.tar.gz",
 }
@@ -116,6 +118,21 @@ def test_a_changed_bit_is_named(found: Audit, what: str) -> None:
     with altered(path):
         assert ("altered", str(path)) in found()
         assert {kind for kind, _ in found()} == {"altered"}
+
+
+def test_problems_follow_the_verdict_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    path = one(ARTEFACTS["metrics"])
+    with altered(path):
+        code, text = audited(monkeypatch, capsys, str(ROOT))
+    assert code == 1
+    verdict, problem = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    assert verdict.startswith(f"{ROOT}: 1 problem (1 altered). ")
+    assert problem.startswith(
+        "altered: the file is not what its job wrote. Bring back what the job wrote, or"
+    )
+    assert problem.endswith(f" {path} written by evaluate")
 
 
 def test_an_altered_record_is_named(found: Audit) -> None:
@@ -235,7 +252,7 @@ def test_the_tree_goes_down_to_images_and_pretraining(
         "world/manifest.json",
     ):
         assert name in text, name
-    assert "no problem" in text
+    assert text.startswith(f"{ROOT}/figures/fig7_left.png: no problem. "), "the verdict comes first"
 
 
 def test_a_row_leads_to_what_its_number_was_read_from(
@@ -245,7 +262,8 @@ def test_a_row_leads_to_what_its_number_was_read_from(
     source = table.read_text().splitlines()[2].rsplit(",", 1)[1]
     code, text = audited(monkeypatch, capsys, f"{table}:3")
     assert code == 0
-    assert text.startswith(source)
+    verdict, tree = text.split("\n\n", 1)
+    assert "no problem" in verdict and tree.startswith(f"{source}\n")
 
 
 def test_a_figure_is_not_blamed_for_what_it_does_not_rest_on(found: Audit) -> None:

@@ -88,12 +88,52 @@ def test_seeds_cost_the_same_each(complete_data: dict[str, Any]) -> None:
     assert three.gigabytes == pytest.approx(3 * one.gigabytes)
 
 
-def test_text_has_a_line_for_each(complete_data: dict[str, Any]) -> None:
-    study = compile_study({"scale": "paper", "experiments": ["fig1"], "datasets": complete_data})
-    lines = as_text(study, plan(study)).splitlines()
-    assert "GPU hours" in lines[1]
-    assert [line.split()[0] for line in lines[2:-1]] == ["fig1", "pre-training", "all"]
-    assert len({len(line) for line in lines[1:-1]}) == 1
+PLENTY = 1e6
+"""Gigabytes free."""
+
+
+def told(complete_data: dict[str, Any], free: float = PLENTY, **changes: Any) -> list[str]:
+    """The paragraphs of the plan, each on one line but for the table."""
+    values = {"scale": "paper", "experiments": ["fig1"], "datasets": complete_data} | changes
+    study = compile_study(values)
+    text = as_text(study, plan(study), free)
+    assert max(map(len, text.splitlines())) <= 80
+    *paragraphs, table = text.split("\n\n")
+    return [*(" ".join(paragraph.split()) for paragraph in paragraphs), table]
+
+
+def test_the_verdict_comes_first_and_the_table_last(complete_data: dict[str, Any]) -> None:
+    verdict, takes, table = told(complete_data)
+    assert verdict == "paper, fig1, 1 seed: this study can run as it is."
+    assert "for 2,060,400 iterations of training" in takes and "save 2,040,000 iterations." in takes
+    lines = table.splitlines()
+    assert "GPU hours" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["fig1", "pre-training", "all"]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_all_of_the_paper_fits_80_columns(complete_data: dict[str, Any]) -> None:
+    names = [
+        "fig1",
+        "fig2",
+        "fig5",
+        "fig6",
+        "fig7",
+        "fig8",
+        "table1",
+        "table2",
+        "table3",
+        "text",
+        "text_longer",
+    ]
+    assert told(complete_data, experiments=names, seeds=[0, 1, 2])[-1].count("\n") == len(names) + 2
+
+
+def test_a_disk_that_is_too_small_is_the_verdict(complete_data: dict[str, Any]) -> None:
+    everything = costs(complete_data, "fig1")["all"]
+    enough, too_small = (told(complete_data, everything.peak + more)[0] for more in (0.1, -0.1))
+    assert enough.endswith("can run as it is.")
+    assert f"does not fit on the disk: it needs up to {everything.peak:,.0f} GB" in too_small
 
 
 def test_what_is_temporary_goes(complete_data: dict[str, Any]) -> None:
@@ -107,14 +147,16 @@ def test_what_is_temporary_goes(complete_data: dict[str, Any]) -> None:
     assert found.peak == all_kept.peak == all_kept.gigabytes > found.gigabytes
 
 
-def test_the_longest_segment_is_counted_in_jobs(complete_data: dict[str, Any]) -> None:
-    def last_line(**train: int) -> str:
+def test_the_longest_training_is_counted_in_jobs(complete_data: dict[str, Any]) -> None:
+    def paragraphs(**train: int) -> list[str]:
         numbers = {"costs": {"iteration": {"R50": 0.4}}, "resources": {"train": train}}
-        values = {"scale": "paper", "experiments": ["fig1"], "datasets": complete_data, "numbers": numbers}
         weights = {"source": "r50.pth", "sha256": "0" * 64}
-        study = compile_study(values | {"pretraining": {"fetch": {"R50_GN": weights}}})
-        return as_text(study, plan(study)).splitlines()[-1]
+        return told(complete_data, numbers=numbers, pretraining={"fetch": {"R50_GN": weights}})
 
-    assert "takes 10.0 h: 3 job(s) of 4 h" in last_line(runtime=240)
-    assert "raise" not in last_line(runtime=240, retries=2)
-    assert last_line(runtime=240, retries=1).endswith("raise numbers.resources.train.retries to 2 or more")
+    verdict, takes, _ = paragraphs(runtime=240, retries=2)
+    assert verdict.endswith("can run as it is.")
+    assert "takes 10.0 h: 3 jobs of 4.0 h, each of which goes on from the one before." in takes
+    assert paragraphs(runtime=700)[1].endswith("takes 10.0 h."), "one job"
+    verdict = paragraphs(runtime=240, retries=1)[0]
+    assert "takes 3 jobs, and a job is started again 1 time at most." in verdict
+    assert verdict.endswith("raise resources.train.retries to 2 or more.")

@@ -3,14 +3,15 @@
 import pandas as pd
 import pytest
 
-from workflow_scripts.tables.layout import LAYOUTS, PUBLISHED, Grid, Row, grid, latex, markdown
+from workflow_scripts.tables.latex import latex
+from workflow_scripts.tables.layout import LAYOUTS, PUBLISHED, ROUNDED_NOTE, Grid, Row, grid, markdown
 from workflow_scripts.tables.results import COLUMNS
 
 TABLE = Grid(
     stub=["model", "initialisation"],
     header=["2x", "10x"],
     rows=[
-        Row(("R50 GN", "random init"), "ours", ["36.8 ± 0.1", "−1.0"], [["a.json"], []]),
+        Row(("R50 GN", "random init"), "ours", ["36.8 ± 0.1", "−1.0‡"], [["a.json"], []]),
         Row(("R50 GN", "random init"), "published †", ["", "+2.0"], [[], []]),
         Row(("VGG-16", "random init"), "ours", ["1.0", ""], [["b.json"], []]),
     ],
@@ -40,7 +41,7 @@ def test_markdown_to_the_letter() -> None:
     assert markdown(TABLE) == (
         "| model | initialisation |  | 2x | 10x |\n"
         "| --- | --- | --- | ---: | ---: |\n"
-        "| R50 GN | random init | ours | 36.8 ± 0.1 | −1.0 |\n"
+        "| R50 GN | random init | ours | 36.8 ± 0.1 | −1.0‡ |\n"
         "| R50 GN | random init | published † |  | +2.0 |\n"
         "| VGG-16 | random init | ours | 1.0 |  |\n"
         "\n"
@@ -49,19 +50,67 @@ def test_markdown_to_the_letter() -> None:
 
 
 def test_latex_to_the_letter() -> None:
-    assert latex(TABLE) == (
-        "\\begin{tabular}{lllrr}\n"
+    assert latex(TABLE, "table1", "AP in %.") == (
+        "% Needs \\usepackage{booktabs} and \\usepackage{tabularx}.\n"
+        "\\begin{table}[t]\n"
+        "\\centering\n"
+        "\\caption{AP in \\%.}\n"
+        "\\label{tab:table1}\n"
+        "\\footnotesize\n"
+        "\\setlength{\\tabcolsep}{2.5pt}\n"
+        "\\begin{tabularx}{\\columnwidth}{@{}>{\\raggedright\\arraybackslash}Xrr}\n"
         "\\toprule\n"
-        "model & initialisation &  & 2x & 10x \\\\\n"
+        " & 2x & 10x \\\\\n"
         "\\midrule\n"
-        "R50 GN & random init & ours & 36.8 $\\pm$ 0.1 & $-$1.0 \\\\\n"
-        "R50 GN & random init & published $\\dagger$ &  & +2.0 \\\\\n"
+        "\\multicolumn{3}{@{}>{\\raggedright\\arraybackslash}p{\\columnwidth}@{}}{R50 GN} \\\\\n"
+        "random init & 36.8 & $-$1.0\\rlap{$^\\ddagger$} \\\\\n"
+        " & {\\scriptsize$\\pm$0.1} &  \\\\\n"
+        "\\quad published $\\dagger$ &  & +2.0 \\\\\n"
         "\\midrule\n"
-        "VGG-16 & random init & ours & 1.0 &  \\\\\n"
+        "\\multicolumn{3}{@{}>{\\raggedright\\arraybackslash}p{\\columnwidth}@{}}{VGG-16} \\\\\n"
+        "random init & 1.0 &  \\\\\n"
         "\\bottomrule\n"
-        "\\end{tabular}\n"
-        "\\par\\small $\\dagger$ 5\\% \\& more\\_of \\{it\\} \\#1 for \\$1.\n"
+        "\\end{tabularx}\n"
+        "\n"
+        "\\smallskip\n"
+        "\\raggedright\\scriptsize $\\dagger$ 5\\% \\& more\\_of \\{it\\} \\#1 for \\$1.\n"
+        "\\end{table}\n"
     )
+
+
+def test_latex_sets_columns_that_begin_alike_below_one_word() -> None:
+    header = ["box AP", "box AP50", "mask AP"]
+    table = Grid(["model", "setting"], header, [], "")
+    lines = latex(table, "t", "").splitlines()
+    at = lines.index("\\toprule")
+    assert lines[at + 1 : at + 4] == [
+        " & \\multicolumn{2}{c}{box} & \\multicolumn{1}{c}{mask} \\\\",
+        "\\cmidrule(l){2-3}\\cmidrule(l){4-4}",
+        " & AP & AP50 & AP \\\\",
+    ]
+    apart = latex(Grid(["result", "metric"], ["random init", "w/ pre-train"], [], ""), "t", "")
+    assert " & random init & w/ pre-train \\\\" in apart
+
+
+def test_differences_that_do_not_add_up_as_printed_are_told_of() -> None:
+    """36.84 - 35.66 is 1.18, of which 36.8 - 35.7 would be 1.1; 36.8 - 35.6 is what it is."""
+
+    def note(random: float, pretrained: float, difference: float, **changes: object) -> str:
+        sides = {"random": random, "pretrained": pretrained, "difference": difference}
+        rows = [{"value": value, "initialisation": name, **changes} for name, value in sides.items()]
+        return grid(results(rows), LAYOUTS["table1"]).note
+
+    assert ROUNDED_NOTE in note(36.84, 35.66, 1.18)
+    assert note(36.8, 35.6, 1.2) == note(36.84, 35.64, 1.2) == PUBLISHED["size"][1]
+    assert ROUNDED_NOTE not in note(36.84, 35.66, float("nan")), "there is no difference"
+    for name in ("table2", "text"):
+        sides = {"random": 36.84, "pretrained": 35.66, "difference": 1.18}
+        lengths = {"random": "6x", "pretrained": "5x", "difference": "6x − 5x"}
+        rows = [
+            {"value": value, "initialisation": side, "schedule": lengths[side]}
+            for side, value in sides.items()
+        ]
+        assert ROUNDED_NOTE in grid(results(rows), LAYOUTS[name]).note, name
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.tables import table1, table2, table3, text
-from workflow_scripts.tables.layout import LAYOUTS, Grid, latex, markdown
+from workflow_scripts.tables.latex import latex
+from workflow_scripts.tables.layout import LAYOUTS, Grid, markdown
 from workflow_scripts.tables.layout import grid as grid_of
 from workflow_scripts.tables.published import of_experiment, of_paper, read_published, read_published_counts
 from workflow_scripts.tables.results import COLUMNS as RESULT_COLUMNS
@@ -236,7 +237,7 @@ def test_a_finished_table_keeps_its_texts(tmp_path: Path, published: pd.DataFram
     assert list(back.columns) == list(results.columns) == RESULT_COLUMNS
     assert (back["schedule"].unique().tolist(), back["model"].unique().tolist()) == (["90"], ["NA"])
     assert (tmp_path / "table1.csv").read_text().splitlines()[1] == (
-        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,,36.8,size,"
+        "coco,all,NA,baseline,random,90,end,180,bbox,AP,30.0,,1,,,,36.8,size,"
         "results/coco-R50_GN-random-seed0/2x/180.json"
     )
 
@@ -284,9 +285,9 @@ def test_published_values_are_marked(published: pd.DataFrame, scale: str, compar
 
 
 def test_latex_is_plain_latex(published: pd.DataFrame) -> None:
-    text = latex(grid(table1.make(evaluations(), published, "mini")))
+    text = latex(grid(table1.make(evaluations(), published, "mini")), "table1", LAYOUTS["table1"].caption)
 
-    assert "R50 GN & random $-$ pre-train & ours & $-$10.0 & +2.0" in text
+    assert "\nrandom $-$ pre-train & $-$10.0 & +2.0" in text
     assert text.isascii()
 
 
@@ -438,7 +439,8 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
     rows.to_csv(tmp_path / "e.csv", index=False)
     written = []
     for copy in ("first", "second"):
-        outputs = {kind: tmp_path / f"{copy}.{kind}" for kind in ("csv", "markdown", "latex")}
+        (tmp_path / copy).mkdir()
+        outputs = {kind: tmp_path / copy / f"{name}.{kind}" for kind in ("csv", "markdown", "latex")}
         line = ["table", "--table", tmp_path / "e.csv", "--published", PUBLISHED, "--scale", "paper"]
         for kind, path in outputs.items():
             line += [f"--{kind}", path]
@@ -447,7 +449,7 @@ def test_the_command_writes_the_same_bytes_each_time_and_reads_back(
         written.append([path.read_bytes() for path in outputs.values()])
 
     assert written[0] == written[1]
-    back = read_results(tmp_path / "first.csv")
+    back = read_results(tmp_path / "first" / f"{name}.csv")
     assert list(back.columns) == RESULT_COLUMNS
     assert grid(back, name) == grid(table.make(rows, published, "paper"), name)
 

@@ -378,7 +378,14 @@ def test_moved_repository_runs_nothing(finished: Checkout) -> None:
     ("path", "expected"),
     [
         ("workflow_scripts/study/compiled/study.py", {}),
-        ("workflow_scripts/tables/table1.py", {"table": typeset("table1"), "report": {"report.html"}}),
+        (
+            "workflow_scripts/tables/table1.py",
+            {
+                "table_intervals": {"tables/table1-cells.csv"},
+                "table": typeset("table1"),
+                "report": {"report.html"},
+            },
+        ),
         ("workflow_scripts/figures/fig1.py", {"figure": drawn("fig1"), "report": {"report.html"}}),
         (
             "workflow_scripts/figures/style.py",

@@ -4,15 +4,18 @@
     python -m workflow_scripts.provenance.audit results/mini/figures/fig1.png        # one figure
     python -m workflow_scripts.provenance.audit results/mini/tables/table1.csv:3     # what one row rests on
 
-Prints the jobs behind a file as a tree, then every problem with any file on the way. Exit code 0 without problems, 1
-with. Files are hashed again; with `--fast`, a file whose size and time are as recorded is believed to be what it was.
-Run it in the folder that the workflow ran in. Results are compared with the study of config.yaml (`--configfile` and
-`--config` as they were given to Snakemake); without one that compiles, with each other alone, which is said.
+Prints the verdict first, then every problem with any file on the way and what to do about it, then the jobs behind a
+file as a tree. Exit code 0 without problems, 1 with. Files are hashed again; with `--fast`, a file whose size and time
+are as recorded is believed to be what it was. Run it in the folder that the workflow ran in. Results are compared with
+the study of config.yaml (`--configfile` and `--config` as they were given to Snakemake); without one that compiles,
+with each other alone, which is said.
 """
 
 import argparse
 import csv
 import json
+import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,11 +28,19 @@ from workflow_scripts.provenance.hashes import Hashes
 from workflow_scripts.provenance.images import listed_images, wrong_images
 from workflow_scripts.provenance.problems import KINDS, Expected, Problem, problems, unrecorded
 from workflow_scripts.provenance.results import Results
-from workflow_scripts.provenance.tree import lines
+from workflow_scripts.provenance.tree import lines as tree
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.layout.results import Layout
 from workflow_scripts.study.settings import job_settings
+from workflow_scripts.study.words import count
+
+MOST_SHOWN = 3
+"""Of several jobs that a target names, how many are shown as trees unless all are asked for."""
+MOST_ALIKE = 20
+"""Of problems of one kind, likewise."""
+WIDTH = 80
+"""Columns of a terminal."""
 
 
 def audited(
@@ -144,7 +155,7 @@ def _arguments() -> argparse.Namespace:
         "--fast", action="store_true", help="believe files whose size and time are as recorded"
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
-    parser.add_argument("--all", action="store_true", help="show all of many inputs alike")
+    parser.add_argument("--all", action="store_true", help="show all of many inputs or problems alike")
     add_configuration(parser)
     return parser.parse_args()
 
@@ -165,8 +176,10 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"target": arguments.target, "problems": [vars(each) for each in found]}, indent=1))
     else:
-        _print(results, targets, found, arguments, whole)
-        print(_summary(len(results.upstream(targets)), hashes, found, why_not))
+        print(verdict(arguments.target, len(results.upstream(targets)), hashes, found, why_not))
+        print("".join(f"\n{paragraph}\n" for paragraph in told(found, arguments.all)), end="")
+        if not whole:
+            _print_jobs(results, targets, arguments.all)
     raise SystemExit(1 if found else 0)
 
 
@@ -185,28 +198,49 @@ def _study_of(results: Results, arguments: argparse.Namespace) -> Study:
     return study
 
 
-def _print(
-    results: Results, targets: list[str], found: list[Problem], arguments: argparse.Namespace, whole: bool
-) -> None:
-    if not whole:
-        for target in targets[: None if arguments.all else 3]:
-            print("\n".join(lines(results, target, arguments.all)))
-            print()
-        if len(targets) > 3 and not arguments.all:
-            print(f"… and {len(targets) - 3} more jobs (--all shows them)\n")
-    for kind, meaning in KINDS.items():
-        of_kind = [problem for problem in found if problem.kind == kind]
-        if of_kind:
-            print(f"{kind}: {meaning}")
-            print("\n".join(f"  {problem.path}: {problem.what}" for problem in of_kind))
-
-
-def _summary(records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
-    verdict = f"{len(found)} problem(s)" if found else "no problem"
-    hashed = f"{hashes.files:,} files of {hashes.bytes / 1e9:,.2f} GB hashed"
+def verdict(target: str, records: int, hashes: Hashes, found: list[Problem], why_not: str) -> str:
+    """Whether there are problems and of which kinds, and what was looked at; `why_not`: why not at the study."""
+    counts = Counter(problem.kind for problem in found)
+    kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind])
+    problems = f"{count(len(found), 'problem')} ({kinds})" if found else "no problem"
+    hashed = f"{count(hashes.files, 'file')} of {hashes.bytes / 1e9:,.2f} GB hashed"
     believed = f", {hashes.believed:,} believed by size and time" if hashes.fast else ""
-    study = f"\nNot compared with the study as it is now: {why_not}" if why_not else ""
-    return f"{verdict}: {records:,} jobs, {hashed}{believed}{study}"
+    lines = [f"{target}: {problems}. {count(records, 'job')}, {hashed}{believed}."]
+    lines += [f"Not compared with the study as it is now: {why_not}"] if why_not else []
+    return "\n".join(map(_wrapped, lines))
+
+
+def told(found: list[Problem], everything: bool = False) -> Iterator[str]:
+    """A paragraph for each kind of problem: what it means, what to do, and where it is, the first of many."""
+    for name, kind in KINDS.items():
+        where = [
+            f"  {problem.path}\n{_wrapped(problem.what, '      ')}"
+            for problem in found
+            if problem.kind == name
+        ]
+        if where:
+            shown = where if everything else where[:MOST_ALIKE]
+            more = [f"  and {len(where) - len(shown):,} more (--all shows them)"] * (len(where) > len(shown))
+            yield "\n".join([_wrapped(f"{name}: {kind.meaning}. {kind.remedy}"), *shown, *more])
+
+
+def _print_jobs(results: Results, targets: list[str], everything: bool) -> None:
+    for target in targets[: None if everything else MOST_SHOWN]:
+        print("\n" + "\n".join(tree(results, target, everything)))
+    if len(targets) > MOST_SHOWN and not everything:
+        print(f"\nand {count(len(targets) - MOST_SHOWN, 'more job')} (--all shows them)")
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """No wider than a terminal, but for words that are, such as paths."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 if __name__ == "__main__":

@@ -4,26 +4,73 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.jobs import environment
 from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.hashes import Hashes
 from workflow_scripts.provenance.results import Results
+from workflow_scripts.study.words import count
+
+
+class Kind(NamedTuple):
+    """A kind of problem: what it means, and what a person does about it."""
+
+    meaning: str
+    remedy: str
+
 
 KINDS = {
-    "altered": "the file is not what its job wrote",
-    "missing": "the file is gone",
-    "no record": "nothing tells how the file came to be",
-    "broken record": "the record was altered, or is not one",
-    "incomplete": "the job did not end well",
-    "contradiction": "two records tell different things of one file",
-    "stale": "made from an input that was made anew since",
-    "data": "the data is not what it was made from",
-    "code": "the code is not what it was made with",
-    "configuration": "the study now says otherwise",
-    "mixed": "parts were made with different code, versions or machines",
-    "scales": "results of several scales",
+    "altered": Kind(
+        "the file is not what its job wrote",
+        "Bring back what the job wrote, or remove the file and run Snakemake again.",
+    ),
+    "missing": Kind(
+        "the file is gone",
+        "Run Snakemake again, which makes what a job can make; bring back what none can.",
+    ),
+    "no record": Kind(
+        "nothing tells how the file came to be",
+        "Remove it. If a job is to make it, run Snakemake again.",
+    ),
+    "broken record": Kind(
+        "the record was altered, or is not one",
+        "Remove the file that the record tells of, and run Snakemake again.",
+    ),
+    "incomplete": Kind(
+        "the job did not end well",
+        "Run Snakemake again: the job is done again, and a training goes on.",
+    ),
+    "contradiction": Kind(
+        "two records tell different things of one file",
+        "Remove the file, which was made from another one than is there, and run Snakemake again.",
+    ),
+    "stale": Kind(
+        "made from an input that was made anew since",
+        "Run Snakemake again: what is older than its input is made again.",
+    ),
+    "data": Kind(
+        "the data is not what it was made from",
+        "Bring back the data, or make results from the new in another folder: `results` of config.yaml.",
+    ),
+    "code": Kind(
+        "the code is not what it was made with",
+        "Nothing, if the change is to no number. Else run Snakemake again; a training runs again only when "
+        "the `version` of its recipe is raised.",
+    ),
+    "configuration": Kind(
+        "the study now says otherwise",
+        "Run Snakemake again, or audit with the configuration that these results are of: --configfile.",
+    ),
+    "mixed": Kind(
+        "parts were made with different code, versions or machines",
+        "Nothing, if that is known and makes no difference. Else make all results anew in another folder: "
+        "`results` of config.yaml.",
+    ),
+    "scales": Kind(
+        "results of several scales",
+        "Remove what is of another scale than its folder, and run Snakemake again.",
+    ),
 }
 
 
@@ -134,7 +181,7 @@ def _code(records: Iterable[Record]) -> Iterator[Problem]:
         now = hashes.path(path) if path.exists() else None
         if digests != {now}:
             what = "gone" if now is None else "changed"
-            yield Problem("code", module, f"{what} since {users[module]} job(s) used it")
+            yield Problem("code", module, f"{what} since {count(users[module], 'job')} used it")
 
 
 def _mixed(records: Iterable[Record]) -> Iterator[Problem]:

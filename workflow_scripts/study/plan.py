@@ -7,15 +7,22 @@ measured or published, and parameters.
 import argparse
 import json
 import math
+import shutil
+import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.compiled.study import ExperimentRun, Study, readings
+from workflow_scripts.study.layout.results import Layout
+from workflow_scripts.study.words import count, duration
 
+WIDTH = 80
+"""Columns of a terminal."""
 BYTES = 4
 """Of a parameter; a state holds it and its momentum, a checkpoint the parameter alone."""
 
@@ -174,22 +181,24 @@ def _storage(study: Study, segments: list[Segment], evaluations: int) -> tuple[f
     return kept, sum(sizes.values()) - kept
 
 
-def _longest(study: Study) -> str:
-    """How many jobs the longest segment takes, and whether training is started again so often."""
-    training = study.scale.resources.train
+@dataclass(frozen=True)
+class Longest:
+    """The training that takes longest without a break: `jobs` of it fit into a job's time, one after the other."""
 
+    segment: Segment
+    seconds: float
+    jobs: int
+    enough: bool
+    """Whether training is started again so often."""
+
+
+def longest(study: Study) -> Longest:
+    """The segment that the plan expects to take longest."""
+    resources = study.scale.resources.train
     segment = max(_trained(study), key=lambda each: _seconds_training(study, each))
     seconds = _seconds_training(study, segment)
-    jobs = max(1, math.ceil(seconds / 60 / training.runtime))
-    enough = (
-        ""
-        if jobs <= training.retries + 1
-        else f"; raise numbers.resources.train.retries to {jobs - 1} or more"
-    )
-    return (
-        f"The longest segment, {segment.recipe} {segment.name}, takes {seconds / 3600:,.1f} h: {jobs} job(s) of "
-        f"{training.runtime / 60:g} h; a job that ends early is started again {training.retries} times{enough}"
-    )
+    jobs = max(1, math.ceil(seconds / 60 / resources.runtime))
+    return Longest(segment, seconds, jobs, jobs <= resources.retries + 1)
 
 
 def _trained(study: Study) -> list[Segment]:
@@ -197,10 +206,66 @@ def _trained(study: Study) -> list[Segment]:
     return [*_detectors(study, asked), *(study.segments[key] for key in _classifiers(study, asked))]
 
 
-def as_text(study: Study, rows: list[Cost]) -> str:
-    """The plan as a table for a terminal."""
+def as_text(study: Study, rows: list[Cost], free: float) -> str:
+    """The plan for a terminal, 80 columns wide: whether it can be had and what it takes, then a table by experiment.
+
+    `free`: gigabytes that the disk of the results has.
+    """
+    return "\n\n".join([*_verdict(study, rows[-1], free), _table(study, rows)])
+
+
+def _verdict(study: Study, everything: Cost, free: float) -> list[str]:
+    """Paragraphs: whether it can be had, and what it takes."""
+    alone = longest(study)
+    obstacles = []
+    if everything.peak > free:
+        obstacles.append(
+            f"does not fit on the disk: it needs up to {_rounded(everything.peak)} GB, and {_rounded(free)} GB are "
+            "free. Free some, or let go what is read once: `storage` of config.yaml"
+        )
+    if not alone.enough:
+        retries = study.scale.resources.train.retries
+        obstacles.append(
+            f"does not end on a cluster: its longest training takes {count(alone.jobs, 'job')}, and a job is started "
+            f"again {count(retries, 'time')} at most. Under `numbers` of config.yaml, raise resources.train.retries to "
+            f"{alone.jobs - 1} or more"
+        )
+    name = (
+        f"{study.scale.name}, {', '.join(study.config.experiments)}, {count(len(study.config.seeds), 'seed')}"
+    )
+    verdict = "; and ".join(obstacles) or "can run as it is"
+    return [_wrapped(f"{name}: this study {verdict}."), _wrapped(_takes(study, everything, alone, free))]
+
+
+def _takes(study: Study, everything: Cost, alone: Longest, free: float) -> str:
+    most = 60 * study.scale.resources.train.runtime
+    pieces = f": {alone.jobs} jobs of {duration(most)}, each of which goes on from the one before" * (
+        alone.jobs > 1
+    )
+    return (
+        f"It takes {_hours(study, everything.hours)} for {count(everything.iterations, 'iteration')} of training and "
+        f"for evaluation, in {count(everything.jobs, 'job')}. Trainings that share their beginning save "
+        f"{count(everything.saved, 'iteration')}. It needs up to {_rounded(everything.peak)} GB of disk, of which "
+        f"{_rounded(everything.gigabytes)} GB stay; {_rounded(free)} GB are free. The longest training without "
+        f"a break, {alone.segment.recipe} {alone.segment.name}, takes {duration(alone.seconds)}{pieces}."
+    )
+
+
+def _hours(study: Study, hours: float) -> str:
+    return (
+        f"{_rounded(hours)} GPU hours"
+        if study.scale.resources.train.gpu
+        else f"{duration(3600 * hours)} of one core"
+    )
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _table(study: Study, rows: list[Cost]) -> str:
     device = "GPU hours" if study.scale.resources.train.gpu else "core hours"
-    header = ("", "jobs", "iterations", "saved by sharing", device, "GB kept", "GB at most")
+    header = ("", "jobs", "iterations", "saved", device, "GB kept", "GB at most")
     cells = [
         (
             row.name,
@@ -214,7 +279,7 @@ def as_text(study: Study, rows: list[Cost]) -> str:
         for row in rows
     ]
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
-    lines = [
+    return "\n".join(
         "  ".join(
             [
                 line[0].ljust(widths[0]),
@@ -222,14 +287,17 @@ def as_text(study: Study, rows: list[Cost]) -> str:
             ]
         )
         for line in [header, *cells]
-    ]
-    return "\n".join(
-        [f"Scale {study.scale.name}, {len(study.config.seeds)} seed(s)", *lines, _longest(study)]
     )
 
 
 def _rounded(value: float) -> str:
     return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def _free(folder: Path) -> float:
+    """Gigabytes that the disk of a folder, which may not be there yet, has."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free / 1e9
 
 
 def main() -> None:
@@ -239,7 +307,7 @@ def main() -> None:
     )
     parser.add_argument("--study", type=json.loads, required=True, help="the whole configuration, as JSON")
     study = compile_study(parser.parse_args().study)
-    print(as_text(study, plan(study)))
+    print(as_text(study, plan(study), _free(Path(Layout(study).root))))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,11 @@ def _figure(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"style": study.config.figures}
 
 
+def _detectron2(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+    runs = study.needed_runs(study.config.experiments)
+    return {"schedules": {run.schedule.name: run.schedule.model_dump() for run in runs}}
+
+
 def _study(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"summary": summary(study)}
 
@@ -105,6 +110,7 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "evaluate": _evaluate,
     "search": _search,
     "figure": _figure,
+    "detectron2": _detectron2,
     "study": _study,
 }
 """Rules whose jobs depend on the study by more than their inputs, which are not listed here."""

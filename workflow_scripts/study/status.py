@@ -1,188 +1,173 @@
-"""How far each training of a study is: one line a segment, from the files that jobs write as they go.
+"""How far a study's trainings are, and what to do next.
 
     python -m workflow_scripts.study.status results/mini [--all]
 
-In a terminal the table is drawn anew every few seconds until interrupted; into a pipe it is printed once. It reads the
-results folder alone, so it works from any machine that sees it, and whether Snakemake runs or not.
+In a terminal it is drawn anew every few seconds until interrupted; into a pipe it is printed once, 80 columns wide and
+without colours. It reads the results folder alone, so it works from any machine that sees it, and whether Snakemake
+runs or not.
 """
 
 import argparse
-import json
-import os
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.errors import UserError, command
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from workflow_scripts.errors import command
 from workflow_scripts.study.slurm import waiting
+from workflow_scripts.study.trainings import Point, State, Training, points, trainings
+from workflow_scripts.study.words import duration
 
-STATUS = "status.json"
-"""What a training job writes into its segment's progress folder with each line of metrics."""
-TRAINING = "training"
-INTERRUPTED = "saved, waits for its next job"
 PERIOD = 5.0
 """Seconds between two drawings in a terminal."""
-SILENT = 300.0
-"""Seconds without a word after which a job is said to be silent, unless its lines take longer."""
-REMEDY = (
-    "Of a silent job, read the log. If Snakemake waits for it though it is gone, cancelled or preempted, end Snakemake "
-    "with Ctrl-C and start it again: training goes on from what it saved."
-)
-HEADER = ("recipe", "segment", "state", "iteration", "loss", "s/iteration", "left", "AP", "job")
+STATES: dict[State, tuple[str, str]] = {
+    "diverged": ("diverged", "red"),
+    "failed": ("failed", "red"),
+    "silent": ("silent", "yellow"),
+    "saved": ("saved, waiting for the next job", "yellow"),
+    "training": ("in training", "cyan"),
+    "starting": ("starting", "cyan"),
+    "done": ("done", "green"),
+    "not begun": ("not begun", ""),
+}
+"""What is said of how many are in a state, and its colour; what needs a person first."""
+NEEDS_SOMEONE: tuple[State, ...] = ("diverged", "failed", "silent")
+WORKED_ON: tuple[State, ...] = (*NEEDS_SOMEONE, "saved", "training", "starting")
+REMEDIES: dict[State, str] = {
+    "diverged": "Diverged: its loss is not a number any more. Lower detection.base_lr under `numbers` of config.yaml "
+    "or, in a search, take the point out of the grid; then run Snakemake again.",
+    "failed": "Failed: the end of its log says what the job lacked. Mend that, then run Snakemake again.",
+    "silent": "Silent: read its log. If Snakemake waits for a job that is gone, cancelled or preempted, end Snakemake "
+    "with Ctrl-C and start it again: training goes on from what it saved.",
+}
+GO_ON = "run it again: what is done stays done, and a training goes on from what it last saved."
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 12
+"""Of a bar and of a curve, in characters."""
+LINES_AROUND = 14
+"""Of the screen, beside two for each training."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One segment: texts in the order of `HEADER`, and its log."""
+def screen(results: Path, now: float, everything: bool = False, height: int | None = None) -> RenderableType:
+    """What is shown of a study's trainings.
 
-    texts: tuple[str, ...]
-    running: bool
-    log: Path
-
-
-def status(iteration: int, stop: int, loss: float, seconds: float, state: str) -> dict[str, Any]:
-    """What a training job says of itself; `seconds` are those of an iteration."""
-    return {
-        "state": state,
-        "iteration": iteration,
-        "stop": stop,
-        "loss": loss,
-        "seconds_an_iteration": seconds,
-        "time": time.time(),
-        "job": job_name(),
-    }
-
-
-def job_name() -> str:
-    """What a person calls this job: its number in SLURM, or machine and process."""
-    slurm = os.environ.get("SLURM_JOB_ID")
-    return f"slurm {slurm}" if slurm else f"{socket.gethostname()} {os.getpid()}"
-
-
-def rows(results: Path, now: float) -> list[Row]:
-    """A row for each segment that is being trained, and each that is done, in order of name.
+    Args:
+        results: the results of a scale.
+        now: the time, in seconds since 1970.
+        everything: show those that are done or not begun, too.
+        height: lines that there are; without it, as many as it takes.
 
     Raises:
         UserError: the folder holds no trainings.
     """
-    training = results / "training"
-    if not training.is_dir():
-        raise UserError(
-            f"{results}: found no folder `training` in it; expected the results of a scale: results/mini"
-        )
-    found = []
-    for folder in sorted(path for path in training.glob("*/*") if path.is_dir()):
-        name = folder.name.removesuffix(".progress")
-        log = results / "logs" / "training" / folder.parent.name / f"{name}.log"
-        if folder.name != name:
-            found.append(Row(_running(folder, name, results, now), True, log))
-        elif (folder / "state.safetensors").exists():
-            found.append(Row(_done(folder, results), False, log))
-    return found
+    found = trainings(results, now)
+    shown = sorted(
+        (each for each in found if everything or each.state in WORKED_ON),
+        key=lambda each: each.state not in NEEDS_SOMEONE,
+    )
+    room = len(shown) if height is None else max(1, (height - LINES_AROUND) // 2)
+    parts: list[RenderableType] = [_headline(results, found), _all_iterations(found), Text()]
+    parts += [Text(step) for step in next_steps(found, results / "report.html")]
+    if shown:
+        parts += [Text(), _table(results, shown[:room])]
+    if len(shown) > room:
+        parts.append(Text(f"and {len(shown) - room} more; into a pipe, all are printed"))
+    for each in shown[:room]:
+        if each.state in NEEDS_SOMEONE:
+            parts += [
+                Text(f"\n{each.words}; its log:"),
+                Text(str(each.log), overflow="ignore", no_wrap=True),
+            ]
+    return Group(*parts)
 
 
-def _running(folder: Path, segment: str, results: Path, now: float) -> tuple[str, ...]:
-    said = _read(folder / STATUS)
-    recipe = folder.parent.name
-    if said is None:
-        return (recipe, segment, "starting", "", "", "", "", _last_ap(results, recipe), "")
-    pace = said["seconds_an_iteration"]
-    quiet = now - said["time"]
-    state = said["state"]
-    if state == TRAINING and quiet > max(SILENT, 100 * pace):
-        state = f"silent for {_duration(quiet)}{_known(said['job'])}"
+def next_steps(found: Sequence[Training], report: Path) -> list[str]:
+    """What a person does next, most urgent first."""
+    states = Counter(each.state for each in found)
+    steps = [remedy for state, remedy in REMEDIES.items() if states[state]]
+    if states["training"] or states["starting"]:
+        return steps or ["Next: nothing to do. Snakemake's own lines tell the time left until the report."]
+    if states["saved"] or states["not begun"]:
+        return [*steps, f"Next: nothing trains at present. If Snakemake does not run, {GO_ON}"]
+    if steps:
+        return steps
+    newest = max((each.log.stat().st_mtime for each in found if each.log.exists()), default=0.0)
+    if report.exists() and report.stat().st_mtime >= newest:
+        return [f"Next: open {report}"]
+    return [f"Next: all is trained. Snakemake evaluates it and writes {report}; if it does not run, {GO_ON}"]
+
+
+def _headline(results: Path, found: Sequence[Training]) -> Text:
+    states = Counter(each.state for each in found)
+    line = Text.assemble((f"{results}: ", "bold"), f"{states['done']} of {len(found)} trainings done")
+    for state, (words, colour) in STATES.items():
+        if states[state] and state != "done":
+            line.append(", ").append(f"{states[state]} {words}", colour)
+    return line
+
+
+def _all_iterations(found: Sequence[Training]) -> Text:
+    planned = sum(each.stop - each.start for each in found)
+    trained = sum(each.iteration - each.start for each in found)
+    share = trained / planned if planned else 0.0
+    return _bar(share, 2 * WIDTH).append(f" {share:.0%} of {planned:,} iterations")
+
+
+def _bar(share: float, width: int = WIDTH) -> Text:
+    """Seen without colours, too."""
+    full = round(share * width)
+    return Text.assemble(("━" * full, "green"), ("─" * (width - full), "dim"))
+
+
+def _table(results: Path, shown: Sequence[Training]) -> Table:
+    evaluated = {recipe: points(results, recipe) for recipe in {each.recipe for each in shown}}
+    best = max((point.ap or 0.0 for found in evaluated.values() for point in found), default=0.0)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("training", overflow="fold")
+    for name in ("", "iteration", "loss\ns each", "AP"):
+        table.add_column(name, no_wrap=True)
+    for each in shown:
+        table.add_row(*_cells(each, evaluated[each.recipe], best))
+    return table
+
+
+def _cells(training: Training, evaluated: list[Point], best: float) -> tuple[RenderableType, ...]:
+    """A training in two lines."""
+    worked_on = training.state in WORKED_ON
+    own = [point for point in evaluated if worked_on or point.segment == training.segment]
+    share = (training.iteration - training.start) / (training.stop - training.start)
+    left = training.seconds_left if training.state == "training" else None
+    doing, colour = STATES[training.state]
     return (
-        recipe,
-        segment,
-        state,
-        f"{said['iteration']:,}/{said['stop']:,}",
-        f"{said['loss']:.3f}",
-        f"{pace:.3f}" if pace else "",
-        _duration(pace * (said["stop"] - said["iteration"])) if pace else "",
-        _last_ap(results, recipe),
-        said["job"],
+        f"{training.recipe}\n{', '.join(filter(None, (training.segment, training.job)))}",
+        Group(_bar(share), Text(doing.split(",")[0] if left is None else f"{duration(left)} left", colour)),
+        f"{training.iteration:,}\nof {training.stop:,}",
+        "" if training.loss is None else f"{training.loss:.3f}\n{_pace(training)}",
+        f"{last_ap(own)}\n{curve(own, best)}" if own else "",
     )
 
 
-def _known(job: str) -> str:
-    """What SLURM says of a silent job, where it is one of SLURM's and SLURM answers."""
-    system, number = job.split(maxsplit=1)
-    if system != "slurm":
-        return ""
-    command = ["squeue", "--noheader", "--states=all", "--jobs", number, "--format=%T"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return f", in SLURM {answer or 'no longer'}"
+def _pace(training: Training) -> str:
+    return f"{training.pace:.3f}" if training.pace else ""
 
 
-def _done(folder: Path, results: Path) -> tuple[str, ...]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    last = json.loads(lines[-1])
-    ap = _last_ap(results, folder.parent.name, folder.name)
-    return (
-        folder.parent.name,
-        folder.name,
-        "done",
-        f"{last['iteration']:,}",
-        f"{last['loss']:.3f}",
-        "",
-        "",
-        ap,
-        "",
-    )
+def last_ap(evaluated: Sequence[Point]) -> str:
+    """The AP of the last evaluated checkpoint."""
+    last = max(evaluated, key=lambda point: point.iteration)
+    return f"{'–' if last.ap is None else f'{last.ap:.1f}'} at {last.iteration:,}"
 
 
-def _last_ap(results: Path, recipe: str, segment: str = "*") -> str:
-    """The AP of the last evaluated checkpoint: of boxes, or of keypoints where they are the point."""
-    files = (results / "evaluation" / recipe).glob(f"{segment}/single_scale/metrics.json")
-    evaluated = [checkpoint for file in files for checkpoint in (_read(file) or {}).get("checkpoints", [])]
-    if not evaluated:
-        return ""
-    last = max(evaluated, key=lambda checkpoint: checkpoint["iteration"])
-    metrics = last["metrics"].get("keypoints") or last["metrics"]["bbox"]
-    return "–" if metrics["AP"] is None else f"{metrics['AP']:.1f} at {last['iteration']:,}"
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON file; None where it is gone by now, for a job that finishes removes its own."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
-def table(found: Iterable[Row], everything: bool) -> str:
-    """The rows as text, the log of each running segment below it; done ones are counted unless all are asked for."""
-    found = list(found)
-    shown = [row for row in found if row.running or everything]
-    done = sum(not row.running for row in found)
-    lines = [HEADER, *(row.texts for row in shown)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    printed = [
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    for position, row in reversed(list(enumerate(shown, 1))):
-        if row.running:
-            printed.insert(position + 1, f"  log: {row.log}")
-    if any("silent" in row.texts[HEADER.index("state")] for row in shown):
-        printed.append(REMEDY)
-    return "\n".join([*printed, f"{len(found) - done} segments in training, {done} done"])
+def curve(evaluated: Sequence[Point], best: float) -> str:
+    """AP along the trunk as a row of bars, of which the highest stands for `best`; the last ones if there are many."""
+    trunk = [point.ap or 0.0 for point in evaluated if point.stage == "trunk"]
+    top = len(BARS) - 1
+    return "".join(BARS[round(top * ap / best) if best else 0] for ap in trunk[-WIDTH:])
 
 
 def main() -> None:
@@ -191,22 +176,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", type=Path, help="results of a scale, such as results/mini")
-    parser.add_argument("--all", action="store_true", help="show segments that are done, too")
+    parser.add_argument("--all", action="store_true", help="show what is done and what is not begun, too")
     arguments = parser.parse_args()
+    console = Console(highlight=False)
 
-    def text() -> str:
-        shown = table(rows(arguments.results, time.time()), arguments.all)
-        return "\n".join([shown, *waiting(arguments.results)])
+    def view(height: int | None = None) -> RenderableType:
+        shown = screen(arguments.results, time.time(), arguments.all, height)
+        return Group(shown, *map(Text, waiting(arguments.results)))
 
     if not sys.stdout.isatty():
-        print(text())
+        # What is longer than a line, such as a log's path, is not cut.
+        console.print(view(), crop=False)
         return
+    last = view(console.height)
     try:
-        while True:
-            print(f"\x1b[2J\x1b[H{text()}\n(every {PERIOD:g} s; Ctrl-C ends)", flush=True)
-            time.sleep(PERIOD)
+        with Live(last, console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(PERIOD)
+                now = Text(f"\n{time.strftime('%H:%M:%S')}, every {PERIOD:g} s; Ctrl-C ends", "dim")
+                last = view(console.height)
+                live.update(Group(last, now), refresh=True)
     except KeyboardInterrupt:
-        return
+        console.print(last, crop=False)  # stays where the command was given
 
 
 if __name__ == "__main__":

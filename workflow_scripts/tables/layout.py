@@ -1,6 +1,5 @@
-"""A finished table's grid for people, and its Markdown and LaTeX."""
+"""A finished table's grid for people, and its Markdown."""
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -24,31 +23,51 @@ PUBLISHED = {
 """By what ours compare in: how published values are named, and the note below the table."""
 UNCONVERGED = "‡"
 UNCONVERGED_NOTE = f"{UNCONVERGED} Not converged, of a difference at least one side: {UNCONVERGED_IF}."
-LATEX = {
-    "−": "$-$",
-    "±": "$\\pm$",
-    "†": "$\\dagger$",
-    UNCONVERGED: "$\\ddagger$",
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
+SPREAD_NOTES = {
+    "interval": "± Half of the 95% interval over seeds and the choice of validation images.",
+    "interval, one seed": "± Half of the 95% interval over the choice of validation images; there is one seed, so how "
+    "trainings vary is left out.",
+    "deviation": "± One standard deviation over seeds.",
 }
-
+ROUNDED_NOTE = (
+    "Differences are of values before rounding, so a last digit may differ from that of rounded ones."
+)
 TRAIN_SET_LABELS = {"coco": "", "keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a result names a table's row (a group, and within it), and what its column."""
+    """What of a result names a table's row (a group, and within it), and what its column; its caption in LaTeX."""
 
     row: tuple[str, str]
     column: str
+    caption: str
 
 
 LAYOUTS = {
-    "table1": Layout(("model", "initialisation"), "schedule"),
-    "table2": Layout(("model", "initialisation"), "metric"),
-    "table3": Layout(("model", "setting"), "metric"),
-    "text": Layout(("result", "metric"), "initialisation"),
+    "table1": Layout(
+        ("model", "initialisation"),
+        "schedule",
+        "Box AP in percent at the end of each schedule, from random initialisation and with pre-training.",
+    ),
+    "table2": Layout(
+        ("model", "initialisation"),
+        "metric",
+        "AP, AP50 and AP75 of boxes and masks in percent, of each initialisation at the schedule where its box AP is "
+        "highest.",
+    ),
+    "table3": Layout(
+        ("model", "setting"),
+        "metric",
+        "Larger models and stronger settings, all from random initialisation: AP, AP50 and AP75 of boxes and masks in "
+        "percent at the end of training.",
+    ),
+    "text": Layout(
+        ("result", "metric"),
+        "initialisation",
+        "Results that the paper quotes in its text, in percent at the end of training; a peak is the highest value "
+        "along the training.",
+    ),
 }
 
 
@@ -100,8 +119,12 @@ def grid(results: pd.DataFrame, layout: Layout) -> Grid:
         chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
         rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
         rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
-    marked = any(UNCONVERGED in cell for row in rows for cell in row.cells)
-    return Grid(list(layout.row), header, rows, f"{note} {UNCONVERGED_NOTE}" if marked else note)
+    notes = [note, *_spread_note(results)]
+    if any(UNCONVERGED in cell for row in rows for cell in row.cells):
+        notes.append(UNCONVERGED_NOTE)
+    if not _adds_up(named, layout):
+        notes.append(ROUNDED_NOTE)
+    return Grid(list(layout.row), header, rows, " ".join(notes))
 
 
 def markdown(table: Grid) -> str:
@@ -112,28 +135,6 @@ def markdown(table: Grid) -> str:
     ]
     lines += [row.texts for row in table.rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{table.note}\n"
-
-
-def latex(table: Grid) -> str:
-    """The grid as a LaTeX tabular (package booktabs) with its note below."""
-    lines = [_latex_row([*table.stub, "", *table.header])]
-    above = ""
-    for row in table.rows:
-        lines += ["\\midrule"] if row.labels[0] != above else []
-        lines.append(_latex_row(row.texts))
-        above = row.labels[0]
-    columns = "lll" + "r" * len(table.header)
-    return "\n".join(
-        [
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            *lines,
-            "\\bottomrule",
-            "\\end{tabular}",
-            f"\\par\\small {_latex_text(table.note)}",
-            "",
-        ]
-    )
 
 
 def _metric(results: pd.DataFrame) -> pd.Series:
@@ -148,6 +149,28 @@ def _parts(results: pd.DataFrame) -> list[pd.Series]:
     return [results["model"], results["train_set"].map(TRAIN_SET_LABELS), subset, setting]
 
 
+def _spread_note(results: pd.DataFrame) -> list[str]:
+    """What ± means; nothing where there is none."""
+    known = results[results["low"].notna()]
+    if len(known):
+        return [SPREAD_NOTES["interval" if known["seeds"].max() > 1 else "interval, one seed"]]
+    return [SPREAD_NOTES["deviation"]] if results["standard_deviation"].notna().any() else []
+
+
+def _adds_up(named: pd.DataFrame, layout: Layout) -> bool:
+    """Whether each difference, as it is printed, is that of the two values as they are printed."""
+    pair = [name for name in (*layout.row, layout.column) if name != "initialisation"]
+    for value in ("value", "published"):
+        printed = named.dropna(subset=value).drop_duplicates([*pair, "initialisation"], keep="last")
+        tenths = printed.assign(printed=[round(10 * float(f"{each:.1f}")) for each in printed[value]])
+        sides = tenths.pivot(index=pair, columns="initialisation", values="printed")
+        sides = sides.reindex(columns=list(INITIALISATION_LABELS.values())).dropna()
+        random, pretrained, difference = (sides[name] for name in INITIALISATION_LABELS.values())
+        if (random - pretrained != difference).any():
+            return False
+    return True
+
+
 def _schedule(group: pd.DataFrame) -> str:
     """The schedule that ours were chosen at, in brackets."""
     trained = group.loc[group["seeds"].notna(), "schedule"]
@@ -158,7 +181,8 @@ def _cell(cell: dict[Hashable, Any] | None) -> tuple[str, str, list[str]]:
     """Ours, published, and the files that ours rest on."""
     if cell is None:
         return "", "", []
-    spread = _number(cell["standard_deviation"])
+    known = not pd.isna(cell["low"])
+    spread = _number((cell["high"] - cell["low"]) / 2 if known else cell["standard_deviation"])
     ours = _number(cell["value"], cell["signed"]) + (f" ± {spread}" if spread else "")
     mark = UNCONVERGED if ours and cell["converged"] == "false" else ""
     return (
@@ -174,11 +198,3 @@ def _number(value: float | None, signed: bool = False) -> str:
     text = f"{abs(value):.1f}"
     sign = "" if text == "0.0" else "−" if value < 0 else "+" if signed else ""
     return sign + text
-
-
-def _latex_row(texts: list[str]) -> str:
-    return " & ".join(map(_latex_text, texts)) + " \\\\"
-
-
-def _latex_text(text: str) -> str:
-    return re.sub(r"[&%$#_{}−±†‡\\~]", lambda found: LATEX.get(found[0], f"\\{found[0]}"), text)

@@ -9,7 +9,8 @@ import pandas as pd
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.tables.convergence import converged
-from workflow_scripts.tables.layout import LAYOUTS, grid, latex, markdown
+from workflow_scripts.tables.latex import latex
+from workflow_scripts.tables.layout import LAYOUTS, grid, markdown
 from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
@@ -38,12 +39,18 @@ COLUMNS = [
     "value",
     "standard_deviation",
     "seeds",
+    "low",
+    "high",
     "converged",
     "published",
     "comparable",
     "source",
 ]
-NUMBERS = ["iteration", "value", "standard_deviation", "seeds", "published"]
+INTERVAL = ["low", "high"]
+"""Both ends of the 95% interval of `value`, where it has one."""
+NUMBERS = ["iteration", "value", "standard_deviation", "seeds", *INTERVAL, "published"]
+MINUS = " − "
+"""Between the schedules of a difference, where they are two."""
 
 Make = Callable[[pd.DataFrame, pd.DataFrame, str], pd.DataFrame]
 
@@ -123,7 +130,7 @@ def with_differences(results: pd.DataFrame, key: list[str] = PAIR) -> pd.DataFra
     other = both["schedule_pretrained"] if "schedule" not in key else both["schedule"]
     rows = both.assign(
         initialisation="difference",
-        schedule=both["schedule"].where(both["schedule"] == other, both["schedule"] + " − " + other),
+        schedule=both["schedule"].where(both["schedule"] == other, both["schedule"] + MINUS + other),
         iteration=pd.NA,
         value=both["value"] - both["value_pretrained"],
         standard_deviation=squares**0.5,
@@ -162,7 +169,25 @@ def finish(results: pd.DataFrame, paper: pd.DataFrame, scale: str) -> pd.DataFra
     }
     counts = {name: ranked[name].astype("Int64") for name in ("iteration", "seeds")}
     told = ranked["converged"].map(CONVERGED).fillna("")
-    return ranked.assign(**numbers, **counts, converged=told)[COLUMNS].reset_index(drop=True)
+    unknown = dict.fromkeys(INTERVAL, float("nan"))
+    return ranked.assign(**numbers, **counts, **unknown, converged=told)[COLUMNS].reset_index(drop=True)
+
+
+def with_intervals(results: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """A finished table with the intervals that `report/table_intervals.py` wrote.
+
+    Raises `UserError` on another file.
+    """
+    try:
+        found = pd.read_csv(path, dtype=dict.fromkeys(CELL, str), keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as intervals ({error}). Make them again.") from None
+    if list(found.columns) != [*CELL, *INTERVAL]:
+        raise UserError(
+            f"{path}: the columns are {', '.join(found.columns)}; expected {', '.join([*CELL, *INTERVAL])}."
+        )
+    known = found.astype(dict.fromkeys(INTERVAL, float)).round(4)
+    return results.drop(columns=INTERVAL).merge(known, how="left", on=CELL)[COLUMNS]
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
@@ -186,6 +211,9 @@ def make_from_arguments(description: str | None, make: Make, name: str) -> None:
     """The command line that the tables share: evaluations -> CSV, Markdown and LaTeX, as `LAYOUTS` has `name`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--table", required=True, help="tidy CSV of evaluations")
+    parser.add_argument(
+        "--intervals", help="CSV of report/table_intervals; without it, ± is a standard deviation"
+    )
     parser.add_argument("--published", required=True, help="reports/published.yaml")
     parser.add_argument("--scale", required=True, help="smoke, mini or paper")
     parser.add_argument("--csv", required=True)
@@ -193,11 +221,13 @@ def make_from_arguments(description: str | None, make: Make, name: str) -> None:
     parser.add_argument("--latex", required=True)
     arguments = parser.parse_args()
     results = make(read_evaluations(arguments.table), read_published(arguments.published), arguments.scale)
+    if arguments.intervals:
+        results = with_intervals(results, arguments.intervals)
     table = grid(results, LAYOUTS[name])
     outputs = (
         (arguments.csv, results.to_csv(index=False, lineterminator="\n")),
         (arguments.markdown, markdown(table)),
-        (arguments.latex, latex(table)),
+        (arguments.latex, latex(table, Path(arguments.latex).stem, LAYOUTS[name].caption)),
     )
     for path, text in outputs:
         with write_atomically(path) as temporary:

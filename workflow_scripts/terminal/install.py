@@ -34,7 +34,7 @@ class Terminal:
 
     def succeeded(self, report: str, answer: Callable[[], str]) -> None:
         """Say what was made; if the report was, the study's answer, too."""
-        files = [file for file in self._jobs.files() if Path(file).is_file()]
+        files = [file for file in self._jobs.files() if Path(file).exists()]
         self._say(words.success(self._progress.done, self._progress.elapsed, files))
         if report in files:
             self._say(answer())

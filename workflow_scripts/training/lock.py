@@ -18,7 +18,7 @@ from pathlib import Path
 
 from workflow_scripts.errors import Interrupted, UserError
 from workflow_scripts.files import write_atomically
-from workflow_scripts.study.status import job_name
+from workflow_scripts.study.trainings import job_name
 
 BEAT = 10.0
 """Seconds between two heartbeats."""

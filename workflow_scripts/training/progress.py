@@ -21,12 +21,11 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically, write_folder
 from workflow_scripts.jobs.spare import IDENTITY, spare_of
 from workflow_scripts.models.tensors import save_tensors
-from workflow_scripts.study.status import STATUS
+from workflow_scripts.study.trainings import DIVERGED, STATUS
 from workflow_scripts.training.state import State, load_state, save_state
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-DIVERGED = "diverged.txt"
 DIGEST = ".metrics.sha256"
 """In the place of a saved state's suffix: the file with the SHA-256 of the lines of metrics up to that state."""
 

@@ -18,7 +18,7 @@ from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.schedules import learning_rate
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.configuration.scales import TrainingNumbers
-from workflow_scripts.study.status import INTERRUPTED, TRAINING, status
+from workflow_scripts.study.trainings import INTERRUPTED, TRAINING, status
 from workflow_scripts.training.draws import DrawsPerImage
 from workflow_scripts.training.examples import Example, Examples
 from workflow_scripts.training.loop import Loop, NonFiniteLoss

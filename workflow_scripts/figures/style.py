@@ -2,8 +2,9 @@
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import matplotlib
 import msgspec
@@ -134,7 +135,7 @@ def draw_ends(axes: Axes, ends: pd.DataFrame, x: str, y: str, style: Style) -> N
         own = ends[ends["initialisation"] == name]
         for full, face, edge, width in ((True, colour, PAPER, 0.8), (False, PAPER, colour, 1.3)):
             marks = own[own["converged"].astype(bool) == full]
-            look = {"mfc": face, "mec": edge, "mew": width, "color": colour, "zorder": level}
+            look: dict[str, Any] = {"mfc": face, "mec": edge, "mew": width, "color": colour, "zorder": level}
             axes.plot(marks[x], marks[y], MARKERS[name], ms=size, ls="", **look)
 
 
@@ -196,7 +197,7 @@ def legend_rows(labels: Iterable[str], style: Style) -> int:
     return len(widths)
 
 
-def legend(figure: Figure, entries: dict[str, Artist], style: Style) -> None:
+def legend(figure: Figure, entries: Mapping[str, Artist], style: Style) -> None:
     """Above everything."""
     columns = math.ceil(len(entries) / legend_rows(entries, style))
     figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=columns)

@@ -43,9 +43,7 @@ rule figure:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        **job(
-            "figure", "published", optional=("intervals",), style=STUDY.config.figures, scale=SCALE.name
-        ),
+        **job("figure", "published", optional=("intervals",), style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
         told=in_words(STUDY.config.figures),
     message:

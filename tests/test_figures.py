@@ -255,6 +255,14 @@ def test_a_bad_style_is_named(text: str, found: str) -> None:
         parse_style(text)
 
 
+def test_a_style_may_be_given_by_config_which_passes_numbers_on_as_text() -> None:
+    style = parse_style('{"dpi": "150", "width": "3.4"}')
+
+    assert (style.dpi, style.width) == (150, 3.4)
+    with pytest.raises(UserError, match="Expected `int`"):
+        parse_style('{"dpi": "many"}')
+
+
 @pytest.mark.parametrize("column", ["value", "initialisation", "source"])
 def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     for name, table, read in (

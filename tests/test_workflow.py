@@ -230,7 +230,7 @@ def test_a_style_for_one_call_is_named_before_the_next_undoes_it(
     finished.snakemake("fig1", "--cores", "1", "--config", 'figures={"dpi": 99}')
     assert figure.read_bytes() != before
     planned = finished.snakemake("--dry-run")
-    assert 'Drawn in another: fig1 with {"dpi": 99}.' in planned.stdout + planned.stderr
+    assert 'Drawn in another: fig1 with {"dpi": "99"}.' in planned.stdout + planned.stderr
     monkeypatch.chdir(finished.folder)
     monkeypatch.setattr(redraw, "REPOSITORY", finished.folder)
     monkeypatch.setattr(sys, "argv", ["redraw", "--results", RESULTS, "--repeats", "1"])

@@ -78,7 +78,8 @@ def parse_style(text: str) -> Style:
     Raises `UserError` on bad JSON, an unknown key, an unknown colour, or a size out of range.
     """
     try:
-        style = msgspec.json.decode(text, type=Style)
+        # Snakemake's --config passes numbers within braces on as text.
+        style = msgspec.json.decode(text, type=Style, strict=False)
     except msgspec.DecodeError as error:
         keys = ", ".join(Style.__struct_fields__)
         raise UserError(f"--style {text}: {error}. Expected a JSON object with any of {keys}.") from None

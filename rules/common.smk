@@ -15,7 +15,7 @@ from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.layout.results import Layout
-from workflow_scripts.study.plan import seconds_expected
+from workflow_scripts.study.plan import planned, seconds_expected
 from workflow_scripts.study.settings import job_settings
 from workflow_scripts.study.summary import sharing, summary
 from workflow_scripts.terminal.install import install
@@ -145,6 +145,15 @@ def chosen(search):
     """The point that a search chose; where it has not yet, Snakemake runs it first and asks again."""
     with open(checkpoints.search.get(search=search).output[0]) as file:
         return json.load(file)["chosen"]
+
+
+def captioned(experiment, part):
+    """`title` or `text` of a figure's or table's caption, for `snakemake --report`."""
+    # Here, since pandas comes with it and each job parses these rules.
+    from workflow_scripts.report.captions import plain_caption
+
+    study, captions = f"{LAYOUT.root}/study.json", here("reports/captions.yaml")
+    return plain_caption(study, captions, LAYOUT.table_of(experiment), experiment)[part]
 
 
 def table_module(experiment):

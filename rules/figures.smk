@@ -20,7 +20,12 @@ rule figure:
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
         tables=code("tables", "convergence", "published", "tidy"),
     output:
-        png=report(LAYOUT.figure("{experiment}")[0], category="Figures", labels={"name": "{experiment}"}),
+        png=report(
+            LAYOUT.figure("{experiment}")[0],
+            caption="../reports/snakemake/caption.rst",
+            category="Figures",
+            labels={"name": lambda wildcards: captioned(wildcards.experiment, "title")},
+        ),
         pdf=LAYOUT.figure("{experiment}")[1],
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
@@ -36,6 +41,7 @@ rule figure:
     params:
         **job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
+        caption=lambda wildcards, input: partial(captioned, wildcards.experiment, "text"),
     message:
         "Drawing {wildcards.experiment}"
     shell:

@@ -107,7 +107,12 @@ rule table:
         making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
         code=code("tables", "convergence", "layout", "published", "results", "tidy"),
     output:
-        csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
+        csv=report(
+            LAYOUT.table("{experiment}")[0],
+            caption="../reports/snakemake/caption.rst",
+            category="Tables",
+            labels={"name": lambda wildcards: captioned(wildcards.experiment, "title")},
+        ),
         markdown=LAYOUT.table("{experiment}")[1],
         latex=LAYOUT.table("{experiment}")[2],
     log:
@@ -124,6 +129,7 @@ rule table:
     params:
         **job("table", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
+        caption=lambda wildcards, input: partial(captioned, wildcards.experiment, "text"),
     message:
         "Making {wildcards.experiment}"
     shell:

@@ -146,7 +146,9 @@ def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Findi
         if short and long:
             what = f"{_what(arm, BOX)}, pre-train: {last} − {first}"
             too_short = results.not_converged(arm, "pretrained", last)
-            claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short)
+            than = f"after {last} than after {first}"
+            words = {"below": f"lower {than}", "above": f"higher {than}"}
+            claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short, **words)
             finding.claims.append(claim)
     if not finding.claims:
         finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (fig7)")
@@ -167,7 +169,7 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
             if strict and loose:
                 difference = estimate(strict[0] - loose[0], strict[1] - loose[1])
                 what = f"{arm.label}, {schedule}: random − pre-train in %, box AP75 − AP50"
-                finding.claims.append(Claim(what, "helps less", difference, "above", 0.0))
+                finding.claims.append(_helps_less(what, difference, "box AP75", "AP50"))
     if not finding.claims:
         finding.missing.append("box AP75 of both initialisations on all of COCO (fig1, table1 or table2)")
     keypoints = Arm("keypoints", "all", "baseline", REFERENCE.model)
@@ -178,7 +180,7 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
         if points and boxes:
             difference = estimate(*points, *(sample * -1 for sample in boxes))
             what = f"{REFERENCE.model}, {schedule}: random − pre-train in %, keypoint AP − box AP"
-            finding.claims.append(Claim(what, "helps less", difference, "above", 0.0))
+            finding.claims.append(_helps_less(what, difference, "keypoint AP", "box AP"))
             return finding
     finding.missing.append("keypoints and boxes of both initialisations at the same schedule (fig6 and fig1)")
     return finding
@@ -219,6 +221,12 @@ CONCLUSIONS: tuple[tuple[str, Callable[[Results, pd.DataFrame], Finding]], ...] 
 
 def _what(arm: Arm, metric: Metric) -> str:
     return f"{arm.label}, {metric_label(metric)}"
+
+
+def _helps_less(what: str, difference: Estimate, strict: str, loose: str) -> Claim:
+    where = f"in {strict} than in {loose}, relative to pre-training"
+    words = {"below": f"worse {where}", "above": f"better {where}", "unit": "%"}
+    return Claim(what, "helps less", difference, "above", 0.0, **words)
 
 
 def _relative(results: Results, arm: Arm, metric: Metric, schedule: str) -> tuple[Sample, Sample] | None:

@@ -118,7 +118,7 @@ VERDICTS: list[dict[str, Any]] = [
     | {
         "evidence": [
             evidence(
-                f"R{depth} GN, mask AP, end", 1.25, 0.5, 2.0, outcome="undecided" if depth == 50 else "holds"
+                f"R{depth} GN, mask AP, end", 1.25, 0.5, 2.0, outcome="undecided" if depth == 53 else "holds"
             )
             for depth in (50, 51, 52, 53, 54)
         ]

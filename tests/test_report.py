@@ -104,10 +104,8 @@ def test_the_answer_comes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_claims_are_told_in_words_of_the_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = Page(whole(monkeypatch)).text
 
-    assert "1 . Training" not in text and text.index("1. Training from random init") < text.index(
-        "2. It <needs> more"
-    )
-    assert "R50 GN, box AP, 2x: 3.5 behind pre-training (2.8 to 4.2 behind)" in text
+    assert text.index("1. Training from random init") < text.index("2. It <needs> more")
+    assert "R50 GN, box AP, 2x: 3.5 behind pre-training (2.7 to 4.3 behind)" in text
     assert (
         "R50 GN, box AP, 6x: 0.4 behind pre-training (1.8 behind to 1.1 ahead) ; random init has not converged"
         in text
@@ -149,7 +147,8 @@ def test_a_claim_shows_three_comparisons_and_all_where_it_is_judged(
     claims, judged = text.index('id="conclusions"'), text.index('id="judgement"')
 
     assert "both are possible" in text[claims:judged] and "2 more comparisons" in text[claims:judged]
-    assert "R52 GN, mask AP" in text[claims:judged] and "R53 GN, mask AP" not in text[claims:judged]
+    shown = re.findall(r"R\d+ GN, mask AP", text[claims:judged])
+    assert shown == [f"R{depth} GN, mask AP" for depth in (53, 50, 51)], "what does not hold comes first"
     assert text[judged:].count("1.2 ahead of pre-training (0.5 to 2.0 ahead)") == 5
     assert "alone: <strong>not measured</strong>" in text[judged:]
 
@@ -159,7 +158,7 @@ def test_the_papers_numbers_are_the_published_ones() -> None:
     published = set(of_paper(read_published(REPORTS / "published.yaml"))["value"])
     claims = read_captions(REPORTS / "captions.yaml").claims
     assert sorted(claims) == list(range(1, 9))
-    values = {float(value) for text in claims.values() for value in re.findall(r"\d+\.\d|(?<= )9\.9", text)}
+    values = {float(value) for text in claims.values() for value in re.findall(r"\d+\.\d", text)}
     differences = {0.1, 0.2, 0.4, 1.0, 3.5}
     assert values - differences <= published
     for text in claims.values():
@@ -235,7 +234,7 @@ def test_a_part_of_a_study_is_enough(
 
     assert not {"recipes", "cost", "judgement"} & set(page.ids)
     assert page.text.count("Fig. 2: images") == len(inputs.get("figures", []))
-    assert all(link[1:] in page.ids for link in page.links if link.startswith("#") and link != "#sources")
+    assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
 
 
 def test_the_same_inputs_give_the_same_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def recorded(
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pre-training of 30 minutes; a training of one hour in two attempts, with one killed between; 6 minutes of detection."""
+    """Pre-training of 30 minutes, a training of an hour with an attempt killed in between, 6 minutes of detection."""
     monkeypatch.chdir(tmp_path)
     day = "2026-11-28T"
     recorded(TRAININGS[0], (f"{day}10:00:00+00:00", f"{day}10:30:00+00:00"), commit="0123456789abcdef")

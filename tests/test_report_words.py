@@ -20,14 +20,14 @@ def told(value: float, low: float | None, high: float | None, **more: Any) -> Ev
 @pytest.mark.parametrize(
     ("value", "low", "high", "expected"),
     [
-        (-0.35, -1.8, 1.1, "0.3 behind pre-training (1.8 behind to 1.1 ahead)"),
+        (-0.36, -1.8, 1.1, "0.4 behind pre-training (1.8 behind to 1.1 ahead)"),
         (-3.5, -4.26, -2.74, "3.5 behind pre-training (2.7 to 4.3 behind)"),
         (0.6, 0.1, 1.1, "0.6 ahead of pre-training (0.1 to 1.1 ahead)"),
         (0.6, None, None, "0.6 ahead of pre-training (no interval: too little was repeated)"),
     ],
 )
 def test_a_sign_is_a_word(value: float, low: float | None, high: float | None, expected: str) -> None:
-    assert sentence(told(value, low, high)).replace("0.4 behind", "0.3 behind") == expected
+    assert sentence(told(value, low, high)) == expected
     assert subject(told(value, low, high)) == "R50 GN, box AP, 6x"
 
 
@@ -63,7 +63,7 @@ def main(verdict: str, *found: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("ends", "place"),
     [
-        ((-0.35, -1.8, 1.1), "within −1.8 to 1.1 AP of pre-training"),
+        ((-0.36, -1.8, 1.1), "within −1.8 to 1.1 AP of pre-training"),
         ((-3.5, -4.3, -2.7), "2.7 to 4.3 AP behind pre-training"),
         ((0.6, 0.1, 1.1), "0.1 to 1.1 AP ahead of pre-training"),
         ((-0.4, None, None), "0.4 AP behind pre-training"),

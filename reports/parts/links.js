@@ -1,4 +1,4 @@
-// Three things that a page can only do while it is read; without them it is complete.
+// What a page can only do while it is read; without them it is complete.
 (() => {
   const page = document.documentElement.dataset;
 
@@ -22,6 +22,14 @@
     if (location.protocol === "file:") apart();
     else fetch(page.beside, { method: "HEAD" }).then((answer) => answer.ok || apart(), apart);
   }
+
+  // The contents are a column where there is room, and else a bar that folds again when it has led somewhere.
+  const contents = document.querySelector("nav details");
+  const wide = matchMedia("(min-width: 80rem)");
+  const fit = () => { contents.open = wide.matches; };
+  wide.addEventListener("change", fit);
+  contents.addEventListener("click", (event) => { if (event.target.closest("a")) fit(); });
+  fit();
 
   // A link to what is folded unfolds it.
   const unfold = () => {

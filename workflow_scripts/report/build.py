@@ -75,14 +75,13 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
     tidy = {experiment_of(path): path for path in map(Path, arguments.sources)}
     sources = {name: read_sources(path) for name, path in tidy.items()}
     searches = [read_search(path) for path in arguments.searches]
-    files = read_all(arguments.recipes)
-    recipes = {str(recipe.get("name", path)): recipe for path, recipe in files}
     verdicts = read_verdicts(arguments.verdicts) if arguments.verdicts else []
 
     def item(name: str, paths: list[Path]) -> dict[str, Any]:
         behind = [tidy[name]] if name in tidy else []
         facts = caption_facts(study, sources.get(name))
-        saved = [download(path, output) for path in [*paths, *behind]]
+        saved = [download(path, output) for path in paths]
+        saved += [download(path, output, label="data (CSV)") for path in behind]
         return {"name": name, "downloads": saved, **caption(environment, captions, facts, name)}
 
     figures = [
@@ -111,10 +110,7 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
         if arguments.planned
         else None,
         "searches": search_tables(searches, output),
-        "recipes": {title: compare_recipes(group) for title, group in recipe_groups(recipes).items()},
-        "recipe_links": {
-            str(recipe.get("name", path)): relative_link(path, output) for path, recipe in files
-        },
+        **recipe_section(arguments.recipes, output),
         "schedules": sorted(study.schedules.items(), key=lambda item: schedule_order(item[0])),
         "sources": {name: source_groups(table, output) for name, table in sources.items()},
         "manifests": [
@@ -122,6 +118,16 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
             for path, manifest in read_all([*arguments.manifests, *arguments.pretrainings])
         ],
         "versions": versions(),
+    }
+
+
+def recipe_section(paths: list[str], output: str | Path) -> dict[str, Any]:
+    """Recipes side by side, and links to their files by name."""
+    files = [(path, str(recipe.get("name", path)), recipe) for path, recipe in read_all(paths)]
+    groups = recipe_groups({name: recipe for _, name, recipe in files})
+    return {
+        "recipes": {title: compare_recipes(group) for title, group in groups.items()},
+        "recipe_links": {name: relative_link(path, output) for path, name, _ in files},
     }
 
 

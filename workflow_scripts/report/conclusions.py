@@ -59,7 +59,7 @@ def needs_more_iterations(results: Results, losses: pd.DataFrame) -> Finding:
             if short and long:
                 finding.claims += [short.behind(), long.no_worse()]
     if not finding.claims:
-        finding.missing.append("two schedules of both initialisations on all of COCO (fig1 or table1)")
+        finding.missing.append("two schedules of both initialisations on all of COCO (Fig. 1 or Table 1)")
     return finding
 
 
@@ -78,9 +78,13 @@ def no_worse_in_many_circumstances(results: Results, losses: pd.DataFrame) -> Fi
                 finding.claims.append(pair.no_worse())
                 compared.append((arm, metric))
     if (REFERENCE, BOX75) not in compared:
-        finding.missing.append("AP75 of R50 GN on all of COCO, both initialisations (fig1, table1 or table2)")
+        finding.missing.append(
+            "AP75 of R50 GN on all of COCO, both initialisations (Fig. 1, Table 1 or Table 2)"
+        )
     if all(arm == REFERENCE for arm, _ in compared):
-        finding.missing.append("another model, normalisation or setting (fig3, fig4, fig5 or text)")
+        finding.missing.append(
+            "another model, normalisation or setting (Fig. 3, Fig. 4, Fig. 5 or results of the text)"
+        )
     return finding
 
 
@@ -99,7 +103,9 @@ def holds_down_to_10k_images(results: Results, losses: pd.DataFrame) -> Finding:
         if pair:
             finding.claims.append(pair.no_worse() if holds else pair.worse())
         elif subset in REQUIRED_SUBSETS:
-            finding.missing.append(f"both initialisations on subset {subset} with {SEARCHED} (fig7 or text)")
+            finding.missing.append(
+                f"both initialisations on {subset} images with {SEARCHED} (Fig. 7 or results of the text)"
+            )
     own = Arm("coco", "1k", OWN_SEARCH, REFERENCE.model)
     others = Arm("coco", "1k", SEARCHED, REFERENCE.model)
     if pair := ends(results, own, BOX, pretrained=others):
@@ -127,7 +133,7 @@ def speeds_up_convergence(results: Results, losses: pd.DataFrame) -> Finding:
                 what = f"{_what(arm, BOX)}, mean of {len(measured)} checkpoints of {schedule}"
                 finding.claims.append(Pair(what, random, pretrained).behind())
     if not finding.claims:
-        finding.missing.append("checkpoints of both initialisations along a schedule (fig1)")
+        finding.missing.append("checkpoints of both initialisations along a schedule (Fig. 1)")
     return finding
 
 
@@ -151,7 +157,7 @@ def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Findi
             claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short, **words)
             finding.claims.append(claim)
     if not finding.claims:
-        finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (fig7)")
+        finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (Fig. 7)")
     return finding
 
 
@@ -171,7 +177,7 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
                 what = f"{arm.label}, {schedule}: random − pre-train in %, box AP75 − AP50"
                 finding.claims.append(_helps_less(what, difference, "box AP75", "AP50"))
     if not finding.claims:
-        finding.missing.append("box AP75 of both initialisations on all of COCO (fig1, table1 or table2)")
+        finding.missing.append("box AP75 of both initialisations on all of COCO (Fig. 1, Table 1 or Table 2)")
     keypoints = Arm("keypoints", "all", "baseline", REFERENCE.model)
     for schedule in results.common_schedules(keypoints)[:1]:
         points, boxes = (
@@ -182,7 +188,9 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
             what = f"{REFERENCE.model}, {schedule}: random − pre-train in %, keypoint AP − box AP"
             finding.claims.append(_helps_less(what, difference, "keypoint AP", "box AP"))
             return finding
-    finding.missing.append("keypoints and boxes of both initialisations at the same schedule (fig6 and fig1)")
+    finding.missing.append(
+        "keypoints and boxes of both initialisations at the same schedule (Fig. 6 and Fig. 1)"
+    )
     return finding
 
 
@@ -196,7 +204,7 @@ def few_instances_hurt_like_few_images(results: Results, losses: pd.DataFrame) -
         if pair := ends(results, arm, BOX50):
             finding.claims.append(pair.worse())
     if not finding.claims:
-        finding.missing.append("both initialisations on PASCAL VOC (text)")
+        finding.missing.append("both initialisations on PASCAL VOC (results of the text)")
     return finding
 
 
@@ -255,5 +263,5 @@ def _last_losses(losses: pd.DataFrame) -> list[tuple[str, Estimate]]:
     ]
     if any(sample.values.empty for sample in samples):
         return []
-    what = "R50 GN, subset 1k, training loss over the last tenth: random − pre-train; decides nothing"
+    what = "R50 GN, 1k images, training loss over the last tenth: random − pre-train; decides nothing"
     return [(what, estimate(samples[0], samples[1] * -1))]

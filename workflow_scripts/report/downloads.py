@@ -54,10 +54,11 @@ def embed(path: Path) -> str:
     return _data_url(data, TYPES[path.suffix][1])
 
 
-def download(path: Path, output: str | Path) -> dict[str, Any]:
+def download(path: Path, output: str | Path, label: str = "") -> dict[str, Any]:
     """A file to save from the page `output`: its `name`, `label`, `size` in words, `href`, and whether it `travels`."""
     data, name = _bytes(path), path.name
-    label, media_type = TYPES[path.suffix]
+    kind, media_type = TYPES[path.suffix]
+    label = label or kind
     if path.suffix == ".csv" and len(data) > COMPRESSED_FROM:
         data, name = gzip.compress(data, mtime=0), f"{name}.gz"
         label, media_type = f"{label}, compressed", "application/gzip"

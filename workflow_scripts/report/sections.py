@@ -22,6 +22,8 @@ from workflow_scripts.tables.tidy import (
 PACKAGES = ("numpy", "pandas", "matplotlib", "jinja2", "msgspec", "torch", "detectron2", "snakemake")
 REPETITION = ("name", "seed")
 LONG_LIST = 12
+TOLD = 3
+"""So many comparisons of a claim are told beside it, those that do not hold first; the rest where it is judged."""
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -121,14 +123,17 @@ def verdict_rows(
     verdicts: list[Verdict], numbers: dict[int, str], output: str | Path
 ) -> list[dict[str, Any]]:
     """Verdicts in words, with the paper's `numbers` by conclusion; links are relative to the folder of `output`."""
-    return [
-        {
-            "verdict": verdict,
-            "numbers": numbers.get(verdict.number, ""),
-            "evidence": [_evidence(each, output) for each in verdict.evidence],
-        }
-        for verdict in verdicts
-    ]
+    rows = []
+    for verdict in verdicts:
+        evidence = [_evidence(each, output) for each in verdict.evidence]
+        claims = [each for each in evidence if each["outcome"]]
+        if len(claims) > TOLD:
+            claims.sort(key=lambda claim: claim["outcome"] == "holds")
+        told = {"told": claims[:TOLD], "untold": len(claims[TOLD:])}
+        rows.append(
+            {"verdict": verdict, "numbers": numbers.get(verdict.number, ""), "evidence": evidence, **told}
+        )
+    return rows
 
 
 def _evidence(number: Evidence, output: str | Path) -> dict[str, Any]:

@@ -82,9 +82,7 @@ def no_worse_in_many_circumstances(results: Results, losses: pd.DataFrame) -> Fi
             "AP75 of R50 GN on all of COCO, both initialisations (Fig. 1, Table 1 or Table 2)"
         )
     if all(arm == REFERENCE for arm, _ in compared):
-        finding.missing.append(
-            "another model, normalisation or setting (Fig. 3, Fig. 4, Fig. 5 or results of the text)"
-        )
+        finding.missing.append("another model, normalisation or setting (Fig. 3, Fig. 4, Fig. 5 or text)")
     return finding
 
 
@@ -104,7 +102,7 @@ def holds_down_to_10k_images(results: Results, losses: pd.DataFrame) -> Finding:
             finding.claims.append(pair.no_worse() if holds else pair.worse())
         elif subset in REQUIRED_SUBSETS:
             finding.missing.append(
-                f"both initialisations on {subset} images with {SEARCHED} (Fig. 7 or results of the text)"
+                f"both initialisations on the {subset} subset with {SEARCHED} (Fig. 7 or text)"
             )
     own = Arm("coco", "1k", OWN_SEARCH, REFERENCE.model)
     others = Arm("coco", "1k", SEARCHED, REFERENCE.model)
@@ -157,7 +155,7 @@ def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Findi
             claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short, **words)
             finding.claims.append(claim)
     if not finding.claims:
-        finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (Fig. 7)")
+        finding.missing.append(f"two schedules with pre-training on the 35k subset with {DEFAULT} (Fig. 7)")
     return finding
 
 
@@ -204,7 +202,7 @@ def few_instances_hurt_like_few_images(results: Results, losses: pd.DataFrame) -
         if pair := ends(results, arm, BOX50):
             finding.claims.append(pair.worse())
     if not finding.claims:
-        finding.missing.append("both initialisations on PASCAL VOC (results of the text)")
+        finding.missing.append("both initialisations on PASCAL VOC (text)")
     return finding
 
 
@@ -263,5 +261,5 @@ def _last_losses(losses: pd.DataFrame) -> list[tuple[str, Estimate]]:
     ]
     if any(sample.values.empty for sample in samples):
         return []
-    what = "R50 GN, 1k images, training loss over the last tenth: random − pre-train; decides nothing"
+    what = "R50 GN, 1k subset, training loss over the last tenth: random − pre-train; decides nothing"
     return [(what, estimate(samples[0], samples[1] * -1))]

@@ -169,7 +169,7 @@ def test_worse_than_pretraining_where_random_init_was_cut_short_is_not_judged() 
 def test_whoever_is_found_behind_must_have_converged_and_the_other_need_not(
     subset: str, random: tuple[float, Any], pretrained: tuple[float, Any], outcome: str
 ) -> None:
-    assert one_of(4, f"R50 GN, subset {subset}", pair(subset, random, pretrained))["outcome"] == outcome
+    assert one_of(4, f"R50 GN, {subset} subset", pair(subset, random, pretrained))["outcome"] == outcome
 
 
 def test_an_interval_that_straddles_is_not_judged_where_one_has_not_converged() -> None:

@@ -318,7 +318,7 @@ def test_the_report_counts_every_training_once() -> None:
     classifier = DRAWN.classifier_output("R50_GN", "metrics.jsonl")
     assert layout("fig1", "table1").asked_trainings(chose("")) == [classifier, *whole]
     study = compile_study({"scale": "smoke", "experiments": ["fig8"]})
-    searched = [run for search in study.searches.values() for run in search.runs.values()]
+    searched = [run for name in study.searches_of("fig8") for run in study.searches[name].runs.values()]
     points = {
         f"{ROOT}/training/{part.recipe}/{part.name}/metrics.jsonl"
         for run in searched

@@ -94,7 +94,7 @@ def test_the_report_is_told_the_hours_of_all_and_what_a_job_takes(complete_data:
     told = planned(study)
     assert told["hours"] == pytest.approx(plan(study)[-1].hours, abs=1e-4)
     assert (told["device"], told["training"], told["evaluation"]) == ("GPU", 8, 1)
-    numbers = {"resources": {"train": {"nodes": 2}}}
+    numbers = {"resources": {"train": {"nodes": 2}}, "training": {"processes": 16}}
     two = {"scale": "paper", "experiments": ["fig1"], "datasets": complete_data, "numbers": numbers}
     assert planned(compile_study(two))["training"] == 16
     assert planned(compile_study({"scale": "smoke", "experiments": ["fig1"]}))["device"] == "core"

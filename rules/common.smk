@@ -156,6 +156,16 @@ def captioned(experiment, part):
     return plain_caption(study, captions, LAYOUT.table_of(experiment), experiment)[part]
 
 
+class Caption:
+    """The text of a figure's or table's caption, put together where it is printed: jobs do without."""
+
+    def __init__(self, experiment):
+        self._experiment = experiment
+
+    def __str__(self):
+        return captioned(self._experiment, "text")
+
+
 def table_module(experiment):
     """The module that makes a table; it makes a part of it, such as text_voc, too."""
     return experiment.partition("_")[0]

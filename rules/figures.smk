@@ -41,7 +41,7 @@ rule figure:
     params:
         **job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
-        caption=lambda wildcards, input: partial(captioned, wildcards.experiment, "text"),
+        caption=lambda wildcards, input: Caption(wildcards.experiment),
     message:
         "Drawing {wildcards.experiment}"
     shell:

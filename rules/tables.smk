@@ -129,7 +129,7 @@ rule table:
     params:
         **job("table", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
-        caption=lambda wildcards, input: partial(captioned, wildcards.experiment, "text"),
+        caption=lambda wildcards, input: Caption(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"
     shell:

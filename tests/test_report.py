@@ -225,6 +225,17 @@ def test_the_scale_is_told_and_published_values_are_marked(
     assert "Diamonds are the end points that the paper publishes" in paper
 
 
+def test_where_ap_means_nothing_no_claim_is_told_in_numbers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "study.json").write_text(json.dumps(STUDY | {"scale": "smoke"}), encoding="utf-8")
+    text = whole(monkeypatch)
+    told = text[text.index('<p class="headline">') : text.index('id="judgement"')]
+
+    assert "No answer to the paper&#39;s question" in told
+    assert "pre-training (" not in told and told.count("At this scale AP means nothing.") == 2
+
+
 @pytest.mark.parametrize("inputs", [{}, {"figures": FIGURES[1:2]}, {"tables": ["table1.csv"]}])
 def test_a_part_of_a_study_is_enough(
     folder: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict[str, list[str]]

@@ -38,7 +38,7 @@ from workflow_scripts.report.sections import (
     verdict_rows,
     versions,
 )
-from workflow_scripts.report.words import MARKS, MEANINGS
+from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.results import read_results
 from workflow_scripts.tables.tidy import schedule_order
@@ -98,6 +98,7 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
         if verdicts
         else "",
         "verdicts": verdict_rows(verdicts, captions.claims, output),
+        "meaningful": study.scale != MEANINGLESS_SCALE,
         "words": MEANINGS,
         "marks": MARKS,
         "first": first,

@@ -24,7 +24,7 @@ rule figure:
             LAYOUT.figure("{experiment}")[0],
             caption="../reports/snakemake/caption.rst",
             category="Figures",
-            labels={"name": lambda wildcards: captioned(wildcards.experiment, "title")},
+            labels=lambda wildcards: {"name": captioned(wildcards.experiment, "title")},
         ),
         pdf=LAYOUT.figure("{experiment}")[1],
     log:

@@ -111,7 +111,7 @@ rule table:
             LAYOUT.table("{experiment}")[0],
             caption="../reports/snakemake/caption.rst",
             category="Tables",
-            labels={"name": lambda wildcards: captioned(wildcards.experiment, "title")},
+            labels=lambda wildcards: {"name": captioned(wildcards.experiment, "title")},
         ),
         markdown=LAYOUT.table("{experiment}")[1],
         latex=LAYOUT.table("{experiment}")[2],

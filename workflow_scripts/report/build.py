@@ -88,7 +88,7 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
         {**item(name, paths), "image": embed(shown(paths)), "shown": shown(paths).name}
         for name, paths in sorted(by_stem(arguments.figures, "figure").items())
     ]
-    first = next((figure for figure in figures if figure["name"] == FIRST), (figures or [None])[0])
+    first = next((figure for figure in figures if figure["name"] == FIRST), next(iter(figures), None))
     return {
         "study": study,
         "home": home(output),

@@ -10,6 +10,7 @@ an arm's longest schedule.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -151,9 +152,8 @@ def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Findi
             what = f"{_what(arm, BOX)}, pre-train: {last} − {first}"
             too_short = results.not_converged(arm, "pretrained", last)
             than = f"after {last} than after {first}"
-            words = {"below": f"lower {than}", "above": f"higher {than}"}
-            claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short, **words)
-            finding.claims.append(claim)
+            claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short)
+            finding.claims.append(replace(claim, below=f"lower {than}", above=f"higher {than}"))
     if not finding.claims:
         finding.missing.append(f"two schedules with pre-training on the 35k subset with {DEFAULT} (Fig. 7)")
     return finding
@@ -231,8 +231,8 @@ def _what(arm: Arm, metric: Metric) -> str:
 
 def _helps_less(what: str, difference: Estimate, strict: str, loose: str) -> Claim:
     where = f"in {strict} than in {loose}, relative to pre-training"
-    words = {"below": f"worse {where}", "above": f"better {where}", "unit": "%"}
-    return Claim(what, "helps less", difference, "above", 0.0, **words)
+    claim = Claim(what, "helps less", difference, "above", 0.0)
+    return replace(claim, below=f"worse {where}", above=f"better {where}", unit="%")
 
 
 def _relative(results: Results, arm: Arm, metric: Metric, schedule: str) -> tuple[Sample, Sample] | None:

@@ -61,7 +61,7 @@ def cost(trainings: Iterable[str], evaluations: Iterable[str], planned: Planned)
         "began": min((attempt.start for record in records for attempt in record.attempts), default=""),
         "ended": max((attempt.end or "" for record in records for attempt in record.attempts), default=""),
         "machines": _distinct(map(_machine, records)),
-        "code": _distinct(record.code.name[:10] if record.code.commit else "no commit" for record in records),
+        "code": _distinct((record.code.commit or "unknown")[:10] for record in records),
         "changed": any(record.code.dirty for record in records),
         "versions": {
             name: _distinct(record.versions[name] for record in records if record.versions.get(name))

@@ -19,7 +19,7 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
 from workflow_scripts.study.layout.exports import exported_files, exported_runs, table_replicates
 from workflow_scripts.study.layout.results import Layout
-from workflow_scripts.study.plan import seconds_expected
+from workflow_scripts.study.plan import planned, seconds_expected
 from workflow_scripts.study.settings import job_settings
 from workflow_scripts.study.summary import sharing, summary
 from workflow_scripts.terminal.install import install
@@ -154,6 +154,25 @@ def chosen(search):
     """The point that a search chose; where it has not yet, Snakemake runs it first and asks again."""
     with open(checkpoints.search.get(search=search).output[0]) as file:
         return json.load(file)["chosen"]
+
+
+def captioned(experiment, part):
+    """`title` or `text` of a figure's or table's caption, for `snakemake --report`."""
+    # Here, since pandas comes with it and each job parses these rules.
+    from workflow_scripts.report.captions import plain_caption
+
+    study, captions = f"{LAYOUT.root}/study.json", here("reports/captions.yaml")
+    return plain_caption(study, captions, LAYOUT.table_of(experiment), experiment)[part]
+
+
+class Caption:
+    """The text of a figure's or table's caption, put together where it is printed: jobs do without."""
+
+    def __init__(self, experiment):
+        self._experiment = experiment
+
+    def __str__(self):
+        return captioned(self._experiment, "text")
 
 
 def table_module(experiment):

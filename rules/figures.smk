@@ -28,7 +28,12 @@ rule figure:
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
         tables=code("tables", "convergence", "published", "tidy"),
     output:
-        png=report(LAYOUT.figure("{experiment}")[0], category="Figures", labels={"name": "{experiment}"}),
+        png=report(
+            LAYOUT.figure("{experiment}")[0],
+            caption="../reports/snakemake/caption.rst",
+            category="Figures",
+            labels=lambda wildcards: {"name": captioned(wildcards.experiment, "title")},
+        ),
         pdf=LAYOUT.figure("{experiment}")[1],
         svg=LAYOUT.figure("{experiment}")[2],
     log:
@@ -46,6 +51,7 @@ rule figure:
         **job("figure", "published", optional=("intervals",), style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
         told=in_words(STUDY.config.figures),
+        caption=lambda wildcards, input: Caption(wildcards.experiment),
     message:
         "Drawing {wildcards.experiment}, style: {params.told}"
     shell:

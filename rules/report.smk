@@ -1,6 +1,12 @@
 """The report: one HTML page of whatever the study asked for."""
 
 
+report: "../reports/snakemake/study.rst"
+
+
+REPORT_PARTS = sorted(os.listdir(os.path.join(workflow.basedir, "reports/parts")))
+
+
 localrules:
     study,
 
@@ -54,19 +60,22 @@ rule report:
     input:
         study=f"{LAYOUT.root}/study.json",
         verdicts=LAYOUT.verdicts,
-        figures=[LAYOUT.figure(name)[0] for name in LAYOUT.asked(figures=True)],
-        tables=[LAYOUT.table(name)[0] for name in LAYOUT.asked(figures=False)],
+        figures=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.figure(name)],
+        tables=[file for name in LAYOUT.asked(figures=False) for file in LAYOUT.table(name)],
         searches=LAYOUT.asked_searches(),
         sources=LAYOUT.asked_tables(),
         recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
         manifests=lambda wildcards: LAYOUT.asked_manifests(chosen),
         pretrainings=lambda wildcards: LAYOUT.asked_pretrainings(chosen),
+        trainings=lambda wildcards: LAYOUT.asked_trainings(chosen),
         template=here("reports/report.html.j2"),
+        parts=[here(f"reports/parts/{name}") for name in REPORT_PARTS],
         captions=here("reports/captions.yaml"),
         code=code("report", "build", "inputs", "sections", "words")
+        + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
-        report(f"{LAYOUT.root}/report.html", category="Report"),
+        report(f"{LAYOUT.root}/report.html", caption="../reports/snakemake/page.rst", category="Report"),
     log:
         f"{LAYOUT.logs}/report.log",
     benchmark:
@@ -80,7 +89,8 @@ rule report:
         **job(
             "report",
             *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
-            *("manifests", "pretrainings", "template", "captions"),
+            *("manifests", "pretrainings", "trainings", "template", "captions"),
+            untracked={"planned": planned(STUDY)},
         ),
     message:
         "Writing the report"

@@ -168,7 +168,12 @@ rule table:
         making=lambda wildcards: code("tables", table_module(wildcards.experiment)),
         code=code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
-        csv=report(LAYOUT.table("{experiment}")[0], category="Tables", labels={"name": "{experiment}"}),
+        csv=report(
+            LAYOUT.table("{experiment}")[0],
+            caption="../reports/snakemake/caption.rst",
+            category="Tables",
+            labels=lambda wildcards: {"name": captioned(wildcards.experiment, "title")},
+        ),
         markdown=LAYOUT.table("{experiment}")[1],
         latex=LAYOUT.table("{experiment}")[2],
     log:
@@ -185,6 +190,7 @@ rule table:
     params:
         **job("table", "intervals", "published", "markdown", "latex", scale=SCALE.name),
         module=lambda wildcards: table_module(wildcards.experiment),
+        caption=lambda wildcards, input: Caption(wildcards.experiment),
     message:
         "Making {wildcards.experiment}"
     shell:

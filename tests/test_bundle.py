@@ -3,6 +3,7 @@
 import filecmp
 import gzip
 import io
+import json
 import os
 import re
 import subprocess
@@ -365,4 +366,11 @@ def test_snakemakes_report_shows_figures_tables_and_the_report(checkout: Checkou
     checkout.snakemake("--profile", "profiles/local", "--report", "report.zip")
     with zipfile.ZipFile(checkout.folder / "report.zip") as file:
         shown = {Path(name).name for name in file.namelist() if "/data/" in name}
+        index = file.read("report/report.html").decode()
     assert shown == {"fig1.png", "table2.csv", "report.html"}
+    results = json.loads(re.search(r"var results = (\{.*?\});?\n", index)[1])
+    told = {name: (found["labels"], found["caption"]) for name, found in results.items()}
+    assert told["results/smoke/figures/fig1.png"][0] == {"name": "Fig. 1: learning curves of R50 GN"}
+    assert "for the schedules 2x overlaid" in told["results/smoke/figures/fig1.png"][1]
+    assert told[TABLE][0] == {"name": "Table 2: boxes and masks at the best schedule"}
+    assert "the answer" in told["results/smoke/report.html"][1]

@@ -55,18 +55,18 @@ CLAIMS = {
         (f"VGG-16, train aug, box AP, end, {VGG}", 35.2 - 35.6, NO_WORSE, -SHARE * 35.6),
     ],
     4: [
-        (f"R50 GN, subset 10k, {FEW}, box AP, end", 25.9 - 26.0, NO_WORSE, -SHARE * 26.0),
-        (f"R50 GN, subset 35k, {FEW}, box AP, end", 36.3 - 36.3, NO_WORSE, -SHARE * 36.3),
-        (f"R50 GN, subset 1k, {FEW}, box AP, end", 3.5 - 9.9, WORSE, -SHARE * 9.9),
-        (f"R50 GN, subset 3.5k, {FEW}, box AP, peak", 9.3 - 16.0, WORSE, -SHARE * 16.0),
-        ("R50 GN, subset 1k, own grid search, box AP, end", 5.4 - 9.9, WORSE, -SHARE * 9.9),
+        (f"R50 GN, 10k subset, {FEW}, box AP, end", 25.9 - 26.0, NO_WORSE, -SHARE * 26.0),
+        (f"R50 GN, 35k subset, {FEW}, box AP, end", 36.3 - 36.3, NO_WORSE, -SHARE * 36.3),
+        (f"R50 GN, 1k subset, {FEW}, box AP, end", 3.5 - 9.9, WORSE, -SHARE * 9.9),
+        (f"R50 GN, 3.5k subset, {FEW}, box AP, peak", 9.3 - 16.0, WORSE, -SHARE * 16.0),
+        ("R50 GN, 1k subset, own grid search, box AP, end", 5.4 - 9.9, WORSE, -SHARE * 9.9),
     ],
     5: [
         ("R101 GN, box AP, mean of 2 checkpoints of 2x", ((16 - 30) + (38.2 - 41.8)) / 2, BEHIND, 0),
         ("R50 GN, box AP, mean of 2 checkpoints of 2x", ((15 - 28) + (36.8 - 40.3)) / 2, BEHIND, 0),
     ],
     6: [
-        ("R50 GN, subset 35k, default hyper-parameters, box AP, pre-train: 6x − 2x", 27 - 30, "falls", 0),
+        ("R50 GN, 35k subset, default hyper-parameters, box AP, pre-train: 6x − 2x", 27 - 30, "falls", 0),
     ],
     7: [
         ("R101 GN, 6x", 100 * (47.0 / 46.2 - 62.9 / 62.6), "helps less", 0),

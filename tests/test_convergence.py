@@ -143,17 +143,17 @@ def pair(
 
 def test_no_worse_than_what_was_cut_short_is_not_judged() -> None:
     """As a miniature once had it: AP 16.9 from random init, and 4.5 from a pre-training that had just begun to rise."""
-    found = one_of(4, "R50 GN, subset 10k", pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9))))
+    found = one_of(4, "R50 GN, 10k subset", pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9))))
     assert found["outcome"] == "not judged"
     assert found["reason"] == (
         "w/ pre-train has not converged: twice the length would add up to 4.0 to its 4.5"
     )
     record = judged(table(pair("10k", (16.9, flat(16.9)), (4.5, rising(4.5, 0.9)))))[3]
-    assert record["verdict"] == "not judged" and "Not judged: R50 GN, subset 10k" in record["why"]
+    assert record["verdict"] == "not judged" and "Not judged: R50 GN, 10k subset" in record["why"]
 
 
 def test_worse_than_pretraining_where_random_init_was_cut_short_is_not_judged() -> None:
-    found = one_of(4, "R50 GN, subset 1k", pair("1k", (2.0, rising(2.0)), (9.0, flat(9.0))))
+    found = one_of(4, "R50 GN, 1k subset", pair("1k", (2.0, rising(2.0)), (9.0, flat(9.0))))
     assert (found["outcome"], found["reason"][:33]) == ("not judged", "random init has not converged: tw")
 
 
@@ -169,7 +169,7 @@ def test_worse_than_pretraining_where_random_init_was_cut_short_is_not_judged() 
 def test_whoever_is_found_behind_must_have_converged_and_the_other_need_not(
     subset: str, random: tuple[float, Any], pretrained: tuple[float, Any], outcome: str
 ) -> None:
-    assert one_of(4, f"R50 GN, subset {subset}", pair(subset, random, pretrained))["outcome"] == outcome
+    assert one_of(4, f"R50 GN, {subset} subset", pair(subset, random, pretrained))["outcome"] == outcome
 
 
 def test_an_interval_that_straddles_is_not_judged_where_one_has_not_converged() -> None:
@@ -189,10 +189,10 @@ def test_a_curve_that_rises_still_does_not_refute_overfitting() -> None:
     for trunk, outcome in ((rising(30.0), "not judged"), (flat(30.0), "fails")):
         rows = run("R50 GN", "pretrained", "2x", {60: {AP: 25.0}}, "coco", "35k", DEFAULT, trunk=flat(25.0))
         rows += run("R50 GN", "pretrained", "6x", {180: {AP: 30.0}}, "coco", "35k", DEFAULT, trunk=trunk)
-        assert one_of(6, "R50 GN, subset 35k", rows)["outcome"] == outcome
+        assert one_of(6, "R50 GN, 35k subset", rows)["outcome"] == outcome
 
 
 def test_nothing_is_judged_of_trainings_that_learned_nothing() -> None:
-    found = one_of(4, "R50 GN, subset 1k", pair("1k", (0.001, flat(0.001)), (0.004, flat(0.004))))
+    found = one_of(4, "R50 GN, 1k subset", pair("1k", (0.001, flat(0.001)), (0.004, flat(0.004))))
     assert found["outcome"] == "not judged"
     assert "has not learned" in found["reason"]

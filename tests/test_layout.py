@@ -315,3 +315,23 @@ def test_what_the_data_do_not_serve_is_refused(real_data: dict[str, Any]) -> Non
     refusal = given.refusal("fig6")
     assert refusal is not None and "keypoints" in refusal
     assert DRAWN.refusal("fig6") is None
+
+
+def test_the_report_counts_every_training_once() -> None:
+    """Those of classifiers, and all points of a search: they cost, too."""
+    whole = [
+        f"{ROOT}/training/{name}/{segment}/metrics.jsonl"
+        for name in (RANDOM, PRETRAINED)
+        for segment in ("trunk-0-2", "trunk-2-8", "tail-8-10-12")
+    ]
+    classifier = DRAWN.classifier_output("R50_GN", "metrics.jsonl")
+    assert layout("fig1", "table1").asked_trainings(chose("")) == [classifier, *whole]
+    study = compile_study({"scale": "smoke", "experiments": ["fig8"]})
+    searched = [run for name in study.searches_of("fig8") for run in study.searches[name].runs.values()]
+    points = {
+        f"{ROOT}/training/{part.recipe}/{part.name}/metrics.jsonl"
+        for run in searched
+        for part in run.segments
+    }
+    found = Layout(study).asked_trainings(chose(USUAL))
+    assert len(points) > 2 and points <= set(found) and len(set(found)) == len(found)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training import REPOSITORY
 from workflow_scripts.study.compile import compile_study
-from workflow_scripts.study.plan import Cost, as_text, plan
+from workflow_scripts.study.plan import Cost, as_text, plan, planned
 
 
 def costs(complete_data: dict[str, Any], *experiments: str, **changes: Any) -> dict[str, Cost]:
@@ -86,6 +86,18 @@ def test_seeds_cost_the_same_each(complete_data: dict[str, Any]) -> None:
     one, three = (costs(complete_data, "fig1", seeds=seeds)["fig1"] for seeds in ([0], [0, 1, 2]))
     assert three.iterations == 3 * one.iterations
     assert three.gigabytes == pytest.approx(3 * one.gigabytes)
+
+
+def test_the_report_is_told_the_hours_of_all_and_what_a_job_takes(complete_data: dict[str, Any]) -> None:
+    """8 GPUs for a training as in the paper, on 2 machines twice as many; at the scales for CPUs, cores."""
+    study = compile_study({"scale": "paper", "experiments": ["fig1"], "datasets": complete_data})
+    told = planned(study)
+    assert told["hours"] == pytest.approx(plan(study)[-1].hours, abs=1e-4)
+    assert (told["device"], told["training"], told["evaluation"]) == ("GPU", 8, 1)
+    numbers = {"resources": {"train": {"nodes": 2}}, "training": {"processes": 16}}
+    two = {"scale": "paper", "experiments": ["fig1"], "datasets": complete_data, "numbers": numbers}
+    assert planned(compile_study(two))["training"] == 16
+    assert planned(compile_study({"scale": "smoke", "experiments": ["fig1"]}))["device"] == "core"
 
 
 PLENTY = 1e6

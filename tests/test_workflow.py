@@ -4,14 +4,17 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from benchmarks import redraw
+from tests.browser import NOT_LOADED, chromium, visit
 from tests.checkout import (
     GATHERING,
     RESULTS,
@@ -169,6 +172,22 @@ def test_report_shows_what_was_asked_for(finished: Checkout) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.needs_chromium
+@pytest.mark.parametrize("moved", [False, True])
+def test_report_opens_in_a_browser(finished: Checkout, tmp_path: Path, moved: bool) -> None:
+    page = finished.results / "report.html"
+    page = Path(shutil.copy(page, tmp_path)) if moved else page
+    with chromium() as browser, visit(browser, page.as_uri()) as opened:
+        assert (opened.complaints, opened.requests, opened.look(NOT_LOADED)) == ([], [], [])
+        assert opened.page.inner_text(".headline").startswith("No answer to the paper's question")
+        assert opened.page.is_visible("#apart") == moved
+        beside = opened.page.locator("a:not([href^='#']):not([href^='data:']):not([href^='https:'])")
+        links = [link.get_attribute("href") for link in beside.all()]
+        lost = [link for link in links if link and not (page.parent / link).exists()]
+        assert lost == [] and any(links) != moved
+
+
+@pytest.mark.slow
 def test_commands_work_when_pasted(finished: Checkout) -> None:
     """What is printed later names the very files that the jobs were told by."""
     # What rests on a search is not told before it has chosen anew.
@@ -228,7 +247,7 @@ def test_second_call_runs_nothing(finished: Checkout) -> None:
         "Snakefile",
         "rules/*.smk",
         "scales/*.yaml",
-        "reports/*",
+        "reports/**/*",
         "workflow_scripts/**/*.py",
         f"{RESULTS}/world/**/*",
         f"{RESULTS}/recipes/*.json",
@@ -415,6 +434,7 @@ def test_moved_repository_runs_nothing(finished: Checkout) -> None:
         ),
         ("workflow_scripts/report/sections.py", {"report": {"report.html"}}),
         ("reports/report.html.j2", {"report": {"report.html"}}),
+        ("reports/parts/answer.html.j2", {"report": {"report.html"}}),
         ("reports/captions.yaml", {"report": {"report.html"}}),
     ],
 )

@@ -4,132 +4,144 @@ It is made of whatever the study asked for, down to a single figure, and loads n
 """
 
 import argparse
-import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import msgspec
 import pandas as pd
-from markupsafe import Markup
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
+from workflow_scripts.report.answer import headline
+from workflow_scripts.report.captions import caption, caption_facts
+from workflow_scripts.report.cost import Planned, cost
+from workflow_scripts.report.downloads import by_stem, download, embed, shown
 from workflow_scripts.report.inputs import (
-    Captions,
-    Study,
+    Search,
     read_all,
     read_captions,
     read_search,
     read_study,
     read_verdicts,
 )
+from workflow_scripts.report.links import home, relative_link
 from workflow_scripts.report.sections import (
     compare_recipes,
     definitions,
     read_sources,
     recipe_groups,
-    relative_link,
     search_tables,
     source_groups,
     verdict_rows,
     versions,
 )
-from workflow_scripts.report.words import MEANINGS
+from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
-from workflow_scripts.tables.published import COMPARABLE_SCALE
 from workflow_scripts.tables.results import read_results
 from workflow_scripts.tables.tidy import schedule_order
+
+FIRST = "fig1"
+"""The figure that stands beside the answer, where the study has it."""
 
 
 def build(arguments: argparse.Namespace) -> str:
     """The page as HTML. Raises `UserError` on an input that is missing or malformed."""
-    study = read_study(arguments.study)
-    captions = read_captions(arguments.captions)
-    sources = {experiment_of(path): read_sources(path) for path in map(Path, arguments.sources)}
-    files = read_all(arguments.recipes)
-    recipes = {str(recipe.get("name", path)): recipe for path, recipe in files}
-    verdicts = read_verdicts(arguments.verdicts) if arguments.verdicts else []
+    template = Path(arguments.template)
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals["zip"] = zip
+    if not template.is_file():
+        raise UserError(f"{template}: no such template. It is `reports/report.html.j2`.")
+    page = content(arguments, environment)
+    try:
+        return environment.get_template(template.name).render(page)
+    except jinja2.TemplateError as error:
+        raise UserError(f"{template}: {type(error).__name__}: {error}. Mend the template.") from None
 
-    def captioned(path: str | Path) -> dict[str, Any]:
-        name = Path(path).stem
-        return {"name": name, **caption(environment, captions, caption_facts(study, sources.get(name)), name)}
 
-    page = {
+def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> dict[str, Any]:
+    """All that the templates show, by name. Raises `UserError` as `build` does."""
+    output = arguments.output
+    study = read_study(arguments.study)
+    captions = read_captions(arguments.captions)
+    tidy = {experiment_of(path): path for path in map(Path, arguments.sources)}
+    sources = {name: read_sources(path) for name, path in tidy.items()}
+    searches = [read_search(path) for path in arguments.searches]
+    verdicts = read_verdicts(arguments.verdicts) if arguments.verdicts else []
+
+    def item(name: str, paths: list[Path]) -> dict[str, Any]:
+        behind = [tidy[name]] if name in tidy else []
+        facts = caption_facts(study, sources.get(name))
+        saved = [download(path, output) for path in paths]
+        saved += [download(path, output, label="data (CSV)") for path in behind]
+        return {"name": name, "downloads": saved, **caption(environment, captions, facts, name)}
+
+    figures = [
+        {**item(name, paths), "image": embed(shown(paths)), "shown": shown(paths).name}
+        for name, paths in sorted(by_stem(arguments.figures, "figure").items())
+    ]
+    first = next((figure for figure in figures if figure["name"] == FIRST), next(iter(figures), None))
+    return {
         "study": study,
+        "home": home(output),
+        "beside": relative_link(arguments.study, output),
         "banner": captions.scales.get(study.scale, f"Scale: {study.scale}."),
-        "verdicts": verdict_rows(verdicts, arguments.output),
+        "headline": headline([msgspec.to_builtins(each) for each in verdicts], study.scale)
+        if verdicts
+        else "",
+        "verdicts": verdict_rows(verdicts, captions.claims, output),
+        "meaningful": study.scale != MEANINGLESS_SCALE,
         "words": MEANINGS,
-        "figures": [{**captioned(path), "image": embed(path)} for path in in_order(arguments.figures)],
+        "marks": MARKS,
+        "first": first,
+        "figures": [figure for figure in figures if figure is not first],
         "tables": [
-            {**captioned(path), "grid": linked(path, arguments.output)} for path in in_order(arguments.tables)
+            {**item(name, paths), "grid": linked(paths[0], output)}
+            for name, paths in sorted(by_stem(arguments.tables, "table").items())
         ],
-        "searches": search_tables([read_search(path) for path in arguments.searches], arguments.output),
-        "recipes": {title: compare_recipes(group) for title, group in recipe_groups(recipes).items()},
-        "recipe_links": {
-            str(recipe.get("name", path)): relative_link(path, arguments.output) for path, recipe in files
-        },
+        "cost": cost(arguments.trainings, evaluated_in(sources, searches), arguments.planned)
+        if arguments.planned
+        else None,
+        "searches": search_tables(searches, output),
+        **recipe_section(arguments.recipes, output),
         "schedules": sorted(study.schedules.items(), key=lambda item: schedule_order(item[0])),
-        "sources": {name: source_groups(table, arguments.output) for name, table in sources.items()},
+        "sources": {name: source_groups(table, output) for name, table in sources.items()},
         "manifests": [
-            (path, relative_link(path, arguments.output), definitions(manifest))
+            (path, relative_link(path, output), definitions(manifest))
             for path, manifest in read_all([*arguments.manifests, *arguments.pretrainings])
         ],
         "versions": versions(),
     }
-    try:
-        template = environment.from_string(Path(arguments.template).read_text(encoding="utf-8"))
-        return template.render(page)
-    except FileNotFoundError:
-        raise UserError(f"{arguments.template}: no such template. It is `reports/report.html.j2`.") from None
-    except jinja2.TemplateError as error:
-        raise UserError(f"{arguments.template}: {error}. Mend the template.") from None
 
 
-def in_order(paths: list[str]) -> list[str]:
-    """Figures or tables as the paper numbers them, the table of its text last."""
-    return sorted(paths, key=lambda path: Path(path).stem)
+def recipe_section(paths: list[str], output: str | Path) -> dict[str, Any]:
+    """Recipes side by side, and links to their files by name."""
+    files = [(path, str(recipe.get("name", path)), recipe) for path, recipe in read_all(paths)]
+    groups = recipe_groups({name: recipe for _, name, recipe in files})
+    return {
+        "recipes": {title: compare_recipes(group) for title, group in groups.items()},
+        "recipe_links": {name: relative_link(path, output) for path, name, _ in files},
+    }
+
+
+def evaluated_in(sources: dict[str, pd.DataFrame], searches: list[Search]) -> list[str]:
+    """The files of metrics behind tables and searches, each once."""
+    tables = [table for table in sources.values() if "segment" in table.columns]
+    read = [path for table in tables for path in table["source"]]
+    return list(dict.fromkeys([*read, *(point.source for search in searches for point in search.points)]))
 
 
 def experiment_of(path: Path) -> str:
     """The figure or table that a tidy CSV belongs to: `fig1.csv` and `fig1-evaluations.csv` are fig1's."""
     return path.stem.partition("-")[0]
-
-
-def caption_facts(study: Study, source: pd.DataFrame | None) -> dict[str, Any]:
-    """What a caption may speak of, with `source` its tidy table; `reports/captions.yaml` lists it."""
-    runs = source if source is not None and "run" in source.columns else None
-    names = study.schedules if runs is None else study.schedules.keys() & set(runs["schedule"])
-    return {
-        "scale": study.scale,
-        "schedules": {name: study.schedules[name] for name in sorted(names, key=schedule_order)},
-        "models": [] if runs is None else list(dict.fromkeys(runs["model"])),
-        "seeds": 0 if runs is None else runs["seed"].nunique(),
-        "published": study.scale == COMPARABLE_SCALE,
-        "experiments": {experiment.name: experiment.title for experiment in study.experiments},
-        "iterations": study.iterations,
-    }
-
-
-def caption(
-    environment: jinja2.Environment, captions: Captions, facts: dict[str, Any], name: str
-) -> dict[str, str]:
-    """Title and text of a figure or table. Raises `UserError` on a template that does not render."""
-    written = captions.captions.get(name, captions.captions.get(name.partition("_")[0]))
-    if written is None:
-        return {"title": facts["experiments"].get(name, name), "text": ""}
-    try:
-        return {
-            "title": Markup(environment.from_string(written.title).render(facts)),
-            "text": Markup(environment.from_string(written.text).render(facts)),
-        }
-    except jinja2.TemplateError as error:
-        raise UserError(f"The caption of {name} does not render: {error}. Mend the captions file.") from None
 
 
 def linked(path: str | Path, output: str | Path) -> Grid:
@@ -148,15 +160,12 @@ def linked(path: str | Path, output: str | Path) -> Grid:
     return replace(table, rows=rows)
 
 
-def embed(path: str | Path) -> str:
-    """A PNG as a data URL. Raises `UserError` where it is missing or no PNG."""
+def planned(text: str) -> Planned:
+    """What was planned, from JSON. Raises `UserError` on anything else."""
     try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such figure. Draw it first.") from None
-    if not data.startswith(b"\x89PNG"):
-        raise UserError(f"{path}: not a PNG. Give the figure's PNG file.")
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+        return msgspec.json.decode(text, type=Planned)
+    except msgspec.DecodeError as error:
+        raise UserError(f"--planned {text}: {error}. Give hours, device, training and evaluation.") from None
 
 
 def main() -> None:
@@ -164,16 +173,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", required=True, help="study.json: scale, notes, experiments, schedules")
     for name, what in (
-        ("figures", "PNG files"),
-        ("tables", "CSV files of tables/table1 and the like"),
+        ("figures", "figures, each as PNG, and as SVG and PDF where they are to be had from the page"),
+        (
+            "tables",
+            "tables, each as the CSV of tables/table1 and the like, and as LaTeX and Markdown likewise",
+        ),
         ("searches", "results of searches for hyper-parameters (tables/search)"),
         ("sources", "tidy CSV files that the figures and tables were made from"),
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
         ("pretrainings", "summaries of pre-trainings"),
+        ("trainings", "metrics.jsonl of each training, whose records tell what it cost"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], help=what)
     parser.add_argument("--verdicts", help="verdicts on the paper's conclusions, if there are any")
+    parser.add_argument("--planned", type=planned, help="JSON: hours, device, training, evaluation")
     parser.add_argument("--template", required=True, help="reports/report.html.j2")
     parser.add_argument("--captions", required=True, help="reports/captions.yaml")
     parser.add_argument("--output", required=True, help="HTML file; links are relative to its folder")

@@ -28,6 +28,10 @@ class Claim:
     if_fails: str = ""
     convergence: tuple[str, ...] = ()
     """How far each training of it had got, in words."""
+    below: str = "behind pre-training"
+    above: str = "ahead of pre-training"
+    unit: str = ""
+    """How the number is told: its size, `unit`, and what of the two a number below or above 0 is."""
 
     @property
     def outcome(self) -> Outcome:

@@ -35,9 +35,9 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """For people: `R50 GN, subset 10k, re-searched hyper-parameters`."""
+        """For people: `R50 GN, 10k subset, re-searched hyper-parameters`."""
         words = [self.model, NAMED.get(self.train_set, "")]
-        words += [f"subset {self.subset}"] if self.subset != "all" else []
+        words += [f"{self.subset} subset"] if self.subset != "all" else []
         words += [self.setting] if self.setting != "baseline" else []
         return ", ".join(filter(None, words))
 

@@ -10,6 +10,7 @@ an arm's longest schedule.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -59,7 +60,7 @@ def needs_more_iterations(results: Results, losses: pd.DataFrame) -> Finding:
             if short and long:
                 finding.claims += [short.behind(), long.no_worse()]
     if not finding.claims:
-        finding.missing.append("two schedules of both initialisations on all of COCO (fig1 or table1)")
+        finding.missing.append("two schedules of both initialisations on all of COCO (Fig. 1 or Table 1)")
     return finding
 
 
@@ -78,9 +79,11 @@ def no_worse_in_many_circumstances(results: Results, losses: pd.DataFrame) -> Fi
                 finding.claims.append(pair.no_worse())
                 compared.append((arm, metric))
     if (REFERENCE, BOX75) not in compared:
-        finding.missing.append("AP75 of R50 GN on all of COCO, both initialisations (fig1, table1 or table2)")
+        finding.missing.append(
+            "AP75 of R50 GN on all of COCO, both initialisations (Fig. 1, Table 1 or Table 2)"
+        )
     if all(arm == REFERENCE for arm, _ in compared):
-        finding.missing.append("another model, normalisation or setting (fig3, fig4, fig5 or text)")
+        finding.missing.append("another model, normalisation or setting (Fig. 3, Fig. 4, Fig. 5 or text)")
     return finding
 
 
@@ -99,7 +102,9 @@ def holds_down_to_10k_images(results: Results, losses: pd.DataFrame) -> Finding:
         if pair:
             finding.claims.append(pair.no_worse() if holds else pair.worse())
         elif subset in REQUIRED_SUBSETS:
-            finding.missing.append(f"both initialisations on subset {subset} with {SEARCHED} (fig7 or text)")
+            finding.missing.append(
+                f"both initialisations on the {subset} subset with {SEARCHED} (Fig. 7 or text)"
+            )
     own = Arm("coco", "1k", OWN_SEARCH, REFERENCE.model)
     others = Arm("coco", "1k", SEARCHED, REFERENCE.model)
     if pair := ends(results, own, BOX, pretrained=others):
@@ -127,7 +132,7 @@ def speeds_up_convergence(results: Results, losses: pd.DataFrame) -> Finding:
                 what = f"{_what(arm, BOX)}, mean of {len(measured)} checkpoints of {schedule}"
                 finding.claims.append(Pair(what, random, pretrained).behind())
     if not finding.claims:
-        finding.missing.append("checkpoints of both initialisations along a schedule (fig1)")
+        finding.missing.append("checkpoints of both initialisations along a schedule (Fig. 1)")
     return finding
 
 
@@ -146,10 +151,11 @@ def does_not_reduce_overfitting(results: Results, losses: pd.DataFrame) -> Findi
         if short and long:
             what = f"{_what(arm, BOX)}, pre-train: {last} − {first}"
             too_short = results.not_converged(arm, "pretrained", last)
+            than = f"after {last} than after {first}"
             claim = Claim(what, "falls", estimate(long - short), "below", 0.0, if_fails=too_short)
-            finding.claims.append(claim)
+            finding.claims.append(replace(claim, below=f"lower {than}", above=f"higher {than}"))
     if not finding.claims:
-        finding.missing.append(f"two schedules with pre-training on 35k images with {DEFAULT} (fig7)")
+        finding.missing.append(f"two schedules with pre-training on the 35k subset with {DEFAULT} (Fig. 7)")
     return finding
 
 
@@ -167,9 +173,9 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
             if strict and loose:
                 difference = estimate(strict[0] - loose[0], strict[1] - loose[1])
                 what = f"{arm.label}, {schedule}: random − pre-train in %, box AP75 − AP50"
-                finding.claims.append(Claim(what, "helps less", difference, "above", 0.0))
+                finding.claims.append(_helps_less(what, difference, "box AP75", "AP50"))
     if not finding.claims:
-        finding.missing.append("box AP75 of both initialisations on all of COCO (fig1, table1 or table2)")
+        finding.missing.append("box AP75 of both initialisations on all of COCO (Fig. 1, Table 1 or Table 2)")
     keypoints = Arm("keypoints", "all", "baseline", REFERENCE.model)
     for schedule in results.common_schedules(keypoints)[:1]:
         points, boxes = (
@@ -178,9 +184,11 @@ def helps_less_where_localisation_matters(results: Results, losses: pd.DataFrame
         if points and boxes:
             difference = estimate(*points, *(sample * -1 for sample in boxes))
             what = f"{REFERENCE.model}, {schedule}: random − pre-train in %, keypoint AP − box AP"
-            finding.claims.append(Claim(what, "helps less", difference, "above", 0.0))
+            finding.claims.append(_helps_less(what, difference, "keypoint AP", "box AP"))
             return finding
-    finding.missing.append("keypoints and boxes of both initialisations at the same schedule (fig6 and fig1)")
+    finding.missing.append(
+        "keypoints and boxes of both initialisations at the same schedule (Fig. 6 and Fig. 1)"
+    )
     return finding
 
 
@@ -221,6 +229,12 @@ def _what(arm: Arm, metric: Metric) -> str:
     return f"{arm.label}, {metric_label(metric)}"
 
 
+def _helps_less(what: str, difference: Estimate, strict: str, loose: str) -> Claim:
+    where = f"in {strict} than in {loose}, relative to pre-training"
+    claim = Claim(what, "helps less", difference, "above", 0.0)
+    return replace(claim, below=f"worse {where}", above=f"better {where}", unit="%")
+
+
 def _relative(results: Results, arm: Arm, metric: Metric, schedule: str) -> tuple[Sample, Sample] | None:
     """Random init, and pre-training with a minus, in percent of the pre-trained value."""
     pair = ends(results, arm, metric, schedule)
@@ -247,5 +261,5 @@ def _last_losses(losses: pd.DataFrame) -> list[tuple[str, Estimate]]:
     ]
     if any(sample.values.empty for sample in samples):
         return []
-    what = "R50 GN, subset 1k, training loss over the last tenth: random − pre-train; decides nothing"
+    what = "R50 GN, 1k subset, training loss over the last tenth: random − pre-train; decides nothing"
     return [(what, estimate(samples[0], samples[1] * -1))]

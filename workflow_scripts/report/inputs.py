@@ -49,17 +49,19 @@ class Caption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Captions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`reports/captions.yaml`: what the scales' banners and the captions say."""
+    """`reports/captions.yaml`: what the scales' banners and the captions say, and the paper's numbers by conclusion."""
 
     scales: dict[str, str]
     captions: dict[str, Caption]
+    claims: dict[int, str] = {}
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """A number behind a verdict, with an interval where there is one; `sources` are paths.
 
     `expects` says what it had to be, `outcome` what became of that, `reason` why it was not judged, and `convergence`
-    how far its trainings had got: all empty for a number that decides nothing.
+    how far its trainings had got; `means` is what was claimed, `below`, `above` and `unit` how the number is told
+    (`report/claims.py`): all empty for a number that decides nothing.
     """
 
     what: str
@@ -70,17 +72,23 @@ class Evidence(msgspec.Struct, frozen=True):
     outcome: str = ""
     reason: str = ""
     convergence: list[str] = []
+    means: str = ""
+    below: str = ""
+    above: str = ""
+    unit: str = ""
+    seeds: int = 0
     method: str = ""
     sources: list[str] = []
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One of the paper's conclusions and what this study shows of it."""
+    """One of the paper's conclusions and what this study shows of it; `missing` was not trained."""
 
     number: int
     conclusion: str
     verdict: Word
     why: str
+    missing: list[str] = []
     evidence: list[Evidence] = []
 
 

@@ -46,7 +46,9 @@ class Pair:
         """Random init reaches more than `USEFUL_SHARE` of pre-training."""
         means = f"useful, more than {100 * USEFUL_SHARE:g}% of pre-training"
         above_share = estimate(self.random, self.pretrained * -USEFUL_SHARE)
-        return self._final(f"{USEFUL_SHARE:g} pre-train", means, above_share, "above", 0.0)
+        claim = self._final(f"{USEFUL_SHARE:g} pre-train", means, above_share, "above", 0.0)
+        half = f"{100 * USEFUL_SHARE:g}% of what pre-training reaches"
+        return replace(claim, below=f"below {half}", above=f"above {half}")
 
     def _final(self, less: str, means: str, difference: Estimate, needs: Side, bound: float) -> Claim:
         """A claim on what trainings end at: whoever is found behind must have been trained long enough."""

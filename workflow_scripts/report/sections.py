@@ -1,17 +1,16 @@
 """The report's sections as plain data: verdicts, searches, recipes side by side, sources by run, versions."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.jobs.record import record_path
-from workflow_scripts.report.inputs import Search, Verdict
+from workflow_scripts.report.inputs import Evidence, Search, Verdict
+from workflow_scripts.report.links import file_link, relative_link
+from workflow_scripts.report.wording import sentence, subject
 from workflow_scripts.tables.tidy import (
     INITIALISATION_LABELS,
     IOU_TYPE_LABELS,
@@ -23,6 +22,8 @@ from workflow_scripts.tables.tidy import (
 PACKAGES = ("numpy", "pandas", "matplotlib", "jinja2", "msgspec", "torch", "detectron2", "snakemake")
 REPETITION = ("name", "seed")
 LONG_LIST = 12
+TOLD = 3
+"""So many comparisons of a claim are told beside it, those that do not hold first; the rest where it is judged."""
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -110,7 +111,7 @@ def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
     checkpoint = ["segment", "iteration", "source"]
     groups = {
         run: [
-            ([key[0], f"{key[1]:,}", _values(rows)], _file(key[2], output))
+            ([key[0], f"{key[1]:,}", _values(rows)], file_link(key[2], output))
             for key, rows in of_run.groupby(checkpoint, sort=False)
         ]
         for run, of_run in table.groupby("run", sort=False)
@@ -118,30 +119,35 @@ def source_groups(table: pd.DataFrame, output: str | Path) -> dict[str, Any]:
     return {"header": ["segment", "checkpoint", "values"], "groups": groups}
 
 
-def verdict_rows(verdicts: list[Verdict], output: str | Path) -> list[dict[str, Any]]:
-    """Verdicts with their evidence as text, and the files it rests on as links relative to the folder of `output`."""
-    return [
-        {
-            "verdict": verdict,
-            "evidence": [
-                {
-                    "what": number.what,
-                    "value": _number(number.value),
-                    "interval": ""
-                    if number.low is None or number.high is None
-                    else f"{_number(number.low)} to {_number(number.high)}",
-                    "expects": number.expects,
-                    "outcome": number.outcome,
-                    "reason": number.reason,
-                    "convergence": number.convergence,
-                    "method": number.method,
-                    "files": [_file(source, output) for source in number.sources],
-                }
-                for number in verdict.evidence
-            ],
-        }
-        for verdict in verdicts
-    ]
+def verdict_rows(
+    verdicts: list[Verdict], numbers: dict[int, str], output: str | Path
+) -> list[dict[str, Any]]:
+    """Verdicts in words, with the paper's `numbers` by conclusion; links are relative to the folder of `output`."""
+    rows = []
+    for verdict in verdicts:
+        evidence = [_evidence(each, output) for each in verdict.evidence]
+        claims = [each for each in evidence if each["outcome"]]
+        if len(claims) > TOLD:
+            claims.sort(key=lambda claim: claim["outcome"] == "holds")
+        told = {"told": claims[:TOLD], "untold": len(claims[TOLD:])}
+        rows.append(
+            {"verdict": verdict, "numbers": numbers.get(verdict.number, ""), "evidence": evidence, **told}
+        )
+    return rows
+
+
+def _evidence(number: Evidence, output: str | Path) -> dict[str, Any]:
+    return {
+        "subject": subject(number) if number.below else number.what,
+        "found": sentence(number),
+        "means": number.means,
+        "outcome": number.outcome,
+        "reason": number.reason,
+        "in_short": number.reason.partition(":")[0],
+        "convergence": number.convergence,
+        "method": number.method,
+        "files": [file_link(source, output) for source in number.sources],
+    }
 
 
 def search_tables(searches: list[Search], output: str | Path) -> list[dict[str, Any]]:
@@ -167,11 +173,6 @@ def search_tables(searches: list[Search], output: str | Path) -> list[dict[str, 
     ]
 
 
-def relative_link(path: str, output: str | Path) -> str:
-    """A link to `path` from the page `output`; both are relative to the working folder."""
-    return quote(os.path.relpath(path, Path(output).parent))
-
-
 def versions() -> list[tuple[str, str]]:
     """Python and the packages that are installed where the report is built."""
     found = [("python", platform.python_version())]
@@ -184,12 +185,16 @@ def versions() -> list[tuple[str, str]]:
 
 
 def _count(row: dict[str, Any], output: str | Path) -> tuple[list[str], dict[str, str]]:
-    return [row["quantity"], row["part"], f"{row['value']:,.0f}", row["source"]], _file(row["from"], output)
+    return [row["quantity"], row["part"], f"{row['value']:,.0f}", row["source"]], file_link(
+        row["from"], output
+    )
 
 
 def _trained(rows: pd.DataFrame, source: str, output: str | Path) -> tuple[list[str], dict[str, str]]:
     first, last = (f"{rows['iteration'].iloc[index]:,}" for index in (0, -1))
-    return [f"{len(rows):,}", f"{first} to {last}", f"{rows['value'].iloc[-1]:.3f}"], _file(source, output)
+    return [f"{len(rows):,}", f"{first} to {last}", f"{rows['value'].iloc[-1]:.3f}"], file_link(
+        source, output
+    )
 
 
 def _number(value: float | None) -> str:
@@ -210,16 +215,6 @@ def _values(rows: pd.DataFrame) -> str:
         )
         texts.append(f"{iou_type}: {numbers}")
     return "; ".join(texts)
-
-
-def _file(source: str, output: str | Path) -> dict[str, str]:
-    is_path = "/" in source and " " not in source and "://" not in source
-    record = record_path(source)
-    return {
-        "text": source,
-        "link": relative_link(source, output) if is_path else "",
-        "record": relative_link(str(record), output) if is_path and record.exists() else "",
-    }
 
 
 def _text(value: Any) -> str:

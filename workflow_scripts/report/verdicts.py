@@ -44,6 +44,7 @@ def verdicts(results: Results, losses: pd.DataFrame, scale: str) -> list[dict[st
         if scale == MEANINGLESS_SCALE and finding.claims:
             verdict, why = "not judged", f"At the scale {scale} AP means nothing."
         record = {"number": index, "conclusion": conclusion, "verdict": verdict, "why": why}
+        record["missing"] = finding.missing
         records.append(record | {"evidence": _evidence(finding)})
     return records
 
@@ -111,7 +112,8 @@ def _with_interval(found: Estimate) -> str:
 def _evidence(finding: Finding) -> list[dict[str, Any]]:
     claims = [
         {"what": claim.what, "expects": claim.expects, "outcome": claim.outcome, "reason": claim.reason}
-        | {"convergence": list(claim.convergence)}
+        | {"means": claim.means, "convergence": list(claim.convergence)}
+        | {"below": claim.below, "above": claim.above, "unit": claim.unit}
         | _estimate(claim.estimate)
         for claim in finding.claims
     ]

@@ -14,9 +14,18 @@ MEANINGS: dict[Word, str] = {
     "shown": "every comparison holds, with three seeds or more",
     "indicated": "every comparison holds, with one or two seeds: how trainings vary is not known well enough",
     "undecided": "an interval reaches to both sides of what was to be told apart",
-    "not judged": "trainings have not converged, or AP means nothing at this scale",
+    "not judged": "trainings were still improving, or AP means nothing at this scale",
     "not run": "what would tell was not trained",
     "indicated against": "a comparison fails, with one or two seeds: how trainings vary is not known well enough",
     "contradicted": "a comparison fails, with three seeds or more",
+}
+MARKS: dict[Word, str] = {
+    "shown": "✓",
+    "indicated": "✓",
+    "undecided": "?",
+    "not judged": "…",
+    "not run": "–",
+    "indicated against": "✗",
+    "contradicted": "✗",
 }
 MEANINGLESS_SCALE = "smoke"

@@ -54,6 +54,17 @@ def plan(study: Study) -> list[Cost]:
     return [*rows, _cost(study, "all", asked, _trained(study))]
 
 
+def planned(study: Study) -> dict[str, str | float]:
+    """Device hours of all that is asked for, and how many devices (GPUs or cores) a job takes of each kind."""
+    training, evaluating = study.scale.resources.train, study.scale.resources.evaluate
+    return {
+        "hours": round(_cost(study, "all", study.config.experiments, _trained(study)).hours, 4),
+        "device": "GPU" if training.gpu else "core",
+        "training": (training.gpu or training.threads) * training.nodes,
+        "evaluation": evaluating.gpu or evaluating.threads,
+    }
+
+
 def seconds_expected(study: Study, rule: str, wildcards: Mapping[str, str]) -> float:
     """Seconds that the job of a rule and its wildcards takes by the scale's costs; 0 where they name none."""
     if rule == "train":

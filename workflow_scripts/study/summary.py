@@ -12,7 +12,9 @@ WITHOUT_RESULT = ("training", "resources")
 
 def notes(study: Study) -> list[str]:
     """What a reader must know to read the numbers: what stands for what, which data, which numbers were changed."""
-    found = [*study.scale.notes, *_data(study)]
+    trained = {run.recipe.backbone for run in study.needed_runs(study.config.experiments)}
+    stands_for = [note for backbone, note in study.scale.notes.items() if backbone in trained]
+    found = [*stands_for, *_data(study)]
     changes = {name: change for name, change in study.config.numbers.items() if name not in WITHOUT_RESULT}
     if changes:
         changed = ", ".join(_leaves(changes))

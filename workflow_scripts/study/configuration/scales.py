@@ -152,7 +152,7 @@ class Scale(_Numbers):
     """One of `scales/*.yaml`."""
 
     name: str
-    notes: tuple[str, ...] = ()
+    notes: dict[str, str] = Field(default={}, description="by backbone, what stands for it")
     schedule: ScheduleUnit
     short_schedules: dict[str, Annotated[int, Field(ge=5)]] = Field(
         description="iterations where there is little data, by subset or train set and initialisation"

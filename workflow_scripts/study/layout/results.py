@@ -192,6 +192,14 @@ class Layout(DataLayout):
         begun = [recipe for recipe in self._trained_recipes(chosen) if recipe.pretraining != "skip"]
         return [f"{folder}/summary.json" for folder in _once(map(self._pretrained, begun))]
 
+    def asked_trainings(self, chosen: Chosen) -> list[str]:
+        """Lines of metrics of each segment behind the asked runs, those of searches and of classifiers among them."""
+        runs = self._study.needed_runs(self._study.config.experiments, chosen)
+        segments = [(segment.recipe, segment.name) for run in runs for segment in run.segments]
+        trained = {run.recipe.model for run in runs if run.recipe.pretraining == "train"}
+        classifiers = [self.classifier_output(model, "metrics.jsonl") for model in sorted(trained)]
+        return _once([*classifiers, *(self._of(*segment, "metrics.jsonl") for segment in segments)])
+
     def _trained_recipes(self, chosen: Chosen) -> list[Recipe]:
         """Those of the asked runs' segments, which may be other recipes' up to a fork."""
         asked = self._study.config.experiments

@@ -1,4 +1,6 @@
-"""Figures: each drawn from its tidy table, and from nothing else."""
+"""Figures: each drawn from its tidy table and the intervals of its values, and from nothing else."""
+
+from workflow_scripts.figures.restyled import in_words, restyled
 
 # What draws each figure, the command first.
 FIGURE_MODULES = {
@@ -12,10 +14,16 @@ FIGURE_MODULES = {
     "fig8": ["fig8", "curves"],
 }
 
+if workflow.is_main_process:
+    changed = restyled([LAYOUT.figure(name)[0] for name in LAYOUT.asked(figures=True)], STUDY.config.figures)
+    if changed:
+        logger.info(changed)
+
 
 rule figure:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
+        intervals=lambda wildcards: LAYOUT.intervals_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
         tables=code("tables", "convergence", "published", "tidy"),
@@ -27,6 +35,7 @@ rule figure:
             labels={"name": lambda wildcards: captioned(wildcards.experiment, "title")},
         ),
         pdf=LAYOUT.figure("{experiment}")[1],
+        svg=LAYOUT.figure("{experiment}")[2],
     log:
         f"{LAYOUT.logs}/figures/{{experiment}}.log",
     benchmark:
@@ -39,11 +48,12 @@ rule figure:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        **job("figure", "published", style=STUDY.config.figures, scale=SCALE.name),
+        **job("figure", "published", optional=("intervals",), style=STUDY.config.figures, scale=SCALE.name),
         module=lambda wildcards: FIGURE_MODULES[wildcards.experiment][0],
         caption=lambda wildcards, input: Caption(wildcards.experiment),
+        told=in_words(STUDY.config.figures),
     message:
-        "Drawing {wildcards.experiment}"
+        "Drawing {wildcards.experiment}, style: {params.told}"
     shell:
         "python -m workflow_scripts.figures.{params.module} --table {input.table:q}"
-        " --job {params.job:q} --png {output.png:q} --pdf {output.pdf:q} > {log:q} 2>&1"
+        " --job {params.job:q} --png {output.png:q} --pdf {output.pdf:q} --svg {output.svg:q} > {log:q} 2>&1"

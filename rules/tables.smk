@@ -100,6 +100,31 @@ rule counts:
         "python -m workflow_scripts.tables.counts --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
+# What bands and bars of figures show.
+rule intervals:
+    input:
+        table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
+        replicates=lambda wildcards: LAYOUT.replicates(wildcards.experiment, chosen),
+        code=code("report", "bands", "comparisons", "intervals") + code("tables", "convergence", "tidy"),
+    output:
+        LAYOUT.intervals,
+    log:
+        f"{LAYOUT.logs}/tables/{{experiment}}-intervals.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/tables/{{experiment}}-intervals.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        **job("intervals", "table", "replicates"),
+    message:
+        "Finding how sure the values of {wildcards.experiment} are"
+    shell:
+        "python -m workflow_scripts.report.bands --job {params.job:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule table:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),

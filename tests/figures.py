@@ -1,16 +1,28 @@
 """Canned tidy tables of figures, and what a drawn figure holds."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from workflow_scripts.figures import fig5
-from workflow_scripts.tables.tidy import COUNT_COLUMNS, EVALUATION_COLUMNS, LABEL_COLUMNS
+from workflow_scripts.figures.style import MARKERS
+from workflow_scripts.tables.tidy import (
+    COUNT_COLUMNS,
+    EVALUATION_COLUMNS,
+    INTERVAL_COLUMNS,
+    LABEL_COLUMNS,
+    NUMBER,
+)
 
 PUBLISHED = Path(__file__).parent.parent / "reports" / "published.yaml"
 TRUNK = {10: 5.0, 20: 10.0, 30: 14.0}
@@ -63,6 +75,13 @@ def evaluations(
             for i, value in chain.items()
         ]
     return pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
+
+
+def intervals(table: pd.DataFrame, half: float = 1.0) -> pd.DataFrame:
+    """Of each mean over seeds: from `half` below it to twice as much above."""
+    means = table.groupby(NUMBER, sort=False)["value"].agg(["mean", "size"]).reset_index()
+    known = {"value": means["mean"], "low": means["mean"] - half, "high": means["mean"] + 2 * half}
+    return means.assign(**known, seeds=means["size"], method="as canned")[INTERVAL_COLUMNS]
 
 
 def counts() -> pd.DataFrame:
@@ -135,41 +154,92 @@ def texts(figure: Figure) -> str:
     return "\n".join(found)
 
 
+def lines(axes: Axes) -> list[Line2D]:
+    """Those that connect evaluated points, without marks of ends and guides."""
+    return [
+        line
+        for line in axes.lines
+        if line.get_marker() in MARKERS.values() and line.get_linestyle() != "None"
+    ]
+
+
 def curves(axes: Axes) -> list[tuple[list[float], list[float]]]:
-    """The lines that hold evaluated points, without end markers and guides."""
-    lines = [line for line in axes.lines if line.get_marker() == "." and line.get_linestyle() == "-"]
-    return [(list(line.get_xdata()), list(line.get_ydata())) for line in lines]
+    """The points of each of the `lines`."""
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in lines(axes)]
+
+
+def bands(axes: Axes) -> list[tuple[float, float, float]]:
+    """Where bands begin: iteration, low and high."""
+    drawn = [each for each in axes.collections if isinstance(each, PolyCollection)]
+    corners = [path.vertices for band in drawn for path in band.get_paths()]
+    firsts = [points[points[:, 0] == points[:, 0].min()] for points in corners]
+    return [(float(p[0, 0]), float(p[:, 1].min()), float(p[:, 1].max())) for p in firsts]
 
 
 def marked(axes: Axes) -> list[tuple[float, float]]:
     """Where the published values' diamonds, which are hollow, stand."""
     hollow = [marks for marks in axes.collections if isinstance(marks, PathCollection)]
     return sorted(
-        tuple(map(float, xy)) for m in hollow if not len(m.get_facecolor()) for xy in m.get_offsets()
+        tuple(map(float, xy))
+        for marks in hollow
+        if not len(marks.get_facecolor())
+        for xy in marks.get_offsets()
+        if xy[0] == xy[0]
     )
+
+
+def end_marks(axes: Axes) -> list[Line2D]:
+    """Marks of ends: a line for each look that an end may have."""
+    return [
+        line
+        for line in axes.lines
+        if line.get_marker() in MARKERS.values() and line.get_linestyle() == "None" and len(line.get_xdata())
+    ]
 
 
 def dots(axes: Axes) -> dict[str, list[tuple[float, int]]]:
     """Fig. 5's means by initialisation, as (AP, row), from top to bottom."""
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in BOTH}
-    for line in axes.lines:
-        if line.get_marker() == "o":
-            lane = line.get_ydata()[0] - round(line.get_ydata()[0])
-            name = "random" if lane < 0 else "pretrained"
-            found[name].append((line.get_xdata()[0], round(line.get_ydata()[0])))
+    names = {marker: name for name, marker in MARKERS.items()}
+    for line in end_marks(axes):
+        found[names[line.get_marker()]] += [(float(x), round(y)) for x, y in line.get_xydata()]
     return {name: sorted(points, key=lambda xy: xy[1]) for name, points in found.items()}
 
 
 def open_marks(axes: Axes) -> list[tuple[float, float]]:
     """Where the ends stand that are drawn as not converged: white, with an edge in the colour of their line."""
-    white = [
-        line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "white"
-    ]
+    white = [line for line in end_marks(axes) if line.get_markerfacecolor() == "#ffffff"]
     assert all(line.get_markeredgecolor() == line.get_color() for line in white)
     return sorted(tuple(map(float, xy)) for line in white for xy in line.get_xydata())
 
 
-def ends(axes: Axes) -> list[str]:
-    """What stands above a panel of curves, where its schedules end."""
-    (top,) = axes.child_axes
-    return [label.get_text() for label in top.get_xticklabels()]
+def above(axes: Axes) -> list[list[str]]:
+    """What stands above a panel of curves, line by line: the names of schedules, then each one's values."""
+    rows: dict[float, list[str]] = {}
+    for text in axes.texts:
+        rows.setdefault(text.xyann[1], []).append(text.get_text())
+    return [rows[height] for height in sorted(rows, reverse=True)]
+
+
+def written(figure: Figure) -> Iterator[tuple[str, Bbox]]:
+    """Each text that is seen, and where."""
+    FigureCanvasAgg(figure).draw()
+    axis = [each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)]
+    beyond = [
+        label
+        for each in axis
+        for place, label in zip(each.get_majorticklocs(), each.get_majorticklabels(), strict=True)
+        if not min(each.get_view_interval()) <= place <= max(each.get_view_interval())
+    ]
+    for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible()):
+        if text.get_text().strip() and text not in beyond:
+            yield text.get_text(), text.get_window_extent()
+
+
+def misplaced(figure: Figure) -> list[str]:
+    """Texts that overlap another, or that reach beyond the figure."""
+    found = list(written(figure))
+    inside = figure.bbox.padded(1)
+    out = [text for text, box in found if not (inside.contains(*box.min) and inside.contains(*box.max))]
+    pairs = itertools.combinations([(text, box.padded(-0.5)) for text, box in found], 2)
+    return out + [f"{one} | {other}" for (one, here), (other, there) in pairs if here.overlaps(there)]

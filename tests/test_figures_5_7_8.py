@@ -2,10 +2,25 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from tests.figures import PUBLISHED, dots, ends, enhanced, evaluations, less_data, losses, marked, texts
+from tests.figures import (
+    PUBLISHED,
+    above,
+    bands,
+    dots,
+    enhanced,
+    evaluations,
+    intervals,
+    less_data,
+    losses,
+    marked,
+    texts,
+)
 from workflow_scripts.errors import UserError
 from workflow_scripts.figures import fig5, fig7, fig8
 from workflow_scripts.figures.style import Style
@@ -44,9 +59,22 @@ def test_enhanced_baselines_of_several_seeds_are_a_mean_and_of_several_schedules
     axes = fig5.draw(pd.concat([shorter, table]), Style(), None).axes[0]
 
     assert dots(axes)["random"][0] == (42.0, 0)
-    seeds = [x for marks in axes.collections for x, _ in marks.get_offsets() if len(marks.get_offsets()) == 2]
-    assert sorted(seeds)[:4] == [41.0, 41.0, 43.0, 43.0]
+    seeds = [float(x) for marks in axes.collections for x, _ in marks.get_offsets()]
+    assert sorted(x for x in seeds if x == x) == sorted(2 * [41.0, 43.0, 43.0, 45.0, 45.0, 47.0, 47.0, 49.0])
     assert "1x" not in texts(axes.figure)
+
+
+def test_bars_of_enhanced_baselines_are_intervals_in_the_lane_of_their_mean() -> None:
+    table = enhanced(models=("R50 GN",), seeds=(0, 2))
+    axes = fig5.draw(table, Style(), None, intervals(table)).axes[0]
+
+    bars = [line for line in axes.lines if line.get_marker() in ("", "None") and len(line.get_xdata()) > 1]
+    spans = {
+        (min(xs), max(xs), round(sorted(ys)[len(ys) // 2], 1))
+        for xs, ys in ((list(line.get_xdata()), list(line.get_ydata())) for line in bars)
+    }
+    assert {(41.0, 44.0, -0.2), (41.0, 44.0, 0.2), (47.0, 50.0, 3.2)} <= spans
+    assert "Bars: 95% intervals, as canned." in texts(axes.figure)
 
 
 def test_published_masks_stand_beside_enhanced_baselines_only_where_comparable() -> None:
@@ -83,7 +111,8 @@ def test_less_data_has_a_panel_a_subset_and_setting_with_its_own_iterations_and_
         [(540_000, 36.3), (540_000, 36.3)],
         [(60_000, 26.0), (220_000, 25.9)],
     ]
-    assert [ends(axes) for axes in figure.axes] == [["2x", "6x"], ["6x"], ["60k", "220k"]]
+    assert [above(axes)[0] for axes in figure.axes] == [["2x", "6x"], ["6x"], ["60k", "220k"]]
+    assert above(figure.axes[2])[1:] == [["●", "25.0"], ["■", "25.5"]]
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert len({axes.get_xlim() for axes in figure.axes}) == 2
 
@@ -99,27 +128,72 @@ def test_panels_of_less_data_that_were_not_run_are_left_out() -> None:
         fig7.draw(evaluations(), Style(), None)
 
 
-def test_a_loss_is_a_running_mean_before_the_lines_of_the_log() -> None:
+def loss_lines(axes: Axes) -> tuple[list[Line2D], list[Line2D]]:
+    """Lines of the log, and running means."""
+    faint = [line for line in axes.lines if line.get_alpha()]
+    return faint, [line for line in axes.lines if line not in faint]
+
+
+def test_a_loss_is_a_running_mean_before_the_lines_of_the_log_and_begins_where_they_do() -> None:
+    """By hand: at either end a mean of one value, else of three."""
+    table = losses()
+    table.loc[table["iteration"] == 40, "value"] = 30.0
+    axes = fig8.draw(table, Style(), None).axes[0]
+
+    faint, means = loss_lines(axes)
+    assert list(faint[0].get_ydata()) == [10.0, 30.0, *(float(value) for value in range(8, 0, -1))]
+    assert list(means[0].get_ydata())[:4] == pytest.approx([10.0, 16.0, 15.0, 7.0])
+    assert list(means[0].get_ydata())[-2:] == [2.0, 1.0]
+    assert axes.get_ylim()[0] == 0
+    assert "3 lines of the log, 60 iterations" in texts(axes.figure)
+
+
+def test_losses_of_seeds_are_their_mean_with_its_interval() -> None:
+    """By hand: of 10 and 12 the mean is 11, its standard error 1, and Student's t of one degree of freedom 12.706."""
     axes = fig8.draw(losses(seeds=(0, 2)), Style(), None).axes[0]
 
-    assert [line.get_label() for line in axes.lines[1::2]] == ["random init", "w/ pre-train"]
-    assert list(axes.lines[0].get_ydata()) == [float(value) for value in range(11, 1, -1)]
-    assert list(axes.lines[1].get_ydata()) == [10.5, *(float(value) for value in range(10, 2, -1)), 2.5]
-    assert axes.get_ylim()[0] == 0
-    for expected in ("3 lines of the log, 60 iterations", "Mean of 2 seeds"):
-        assert expected in texts(axes.figure)
+    assert loss_lines(axes)[1][0].get_ydata()[0] == 11.0
+    assert bands(axes)[0] == pytest.approx((20, 11 - 12.706, 11 + 12.706), abs=1e-3)
+    assert "Mean of 2 seeds" in texts(axes.figure)
+    assert bands(fig8.draw(losses(), Style(), None).axes[0]) == []
+
+
+def test_a_loss_does_not_show_where_segments_were_cut() -> None:
+    """A segment that ends after 47 iterations leaves lines of 7 and 13 iterations: by their weight, they are one."""
+    whole = losses()
+    cut = whole[whole["iteration"] == 60].assign(iteration=47, value=4.0)
+    rest = whole["iteration"] == 60
+    whole.loc[rest, "value"] = (7 * 4.0 + 13 * 6.0) / 20
+    seamed = whole.copy()
+    seamed.loc[rest, "value"] = 6.0
+    seamed = pd.concat([seamed, cut])
+
+    plain, healed = (
+        [list(line.get_ydata()) for line in fig8.draw(table, Style(), None).axes[0].lines]
+        for table in (whole, seamed)
+    )
+    assert np.allclose(plain, healed)
+    assert len(plain[0]) == 10
 
 
 def test_losses_of_several_settings_differ_in_their_lines() -> None:
     settings = ("re-searched hyper-parameters", "own grid search")
-    axes = fig8.draw(losses(settings=settings), Style(), None).axes[0]
+    figure = fig8.draw(losses(settings=settings), Style(), None)
 
-    assert [(line.get_linestyle(), line.get_label()) for line in axes.lines[1::2]] == [
-        ("-", "random init, re-searched hyper-parameters"),
-        ("-", "w/ pre-train, re-searched hyper-parameters"),
-        ("--", "random init, own grid search"),
-        ("--", "w/ pre-train, own grid search"),
+    entries = zip(figure.legends[0].get_texts(), figure.legends[0].get_lines(), strict=True)
+    drawn = loss_lines(figure.axes[0])[1]
+    found = [(text.get_text(), line.get_marker(), line._dash_pattern) for text, line in entries]
+    assert [label for label, *_ in found] == [
+        "random init, re-searched hyper-parameters",
+        "w/ pre-train, re-searched hyper-parameters",
+        "random init, own grid search",
+        "w/ pre-train, own grid search",
     ]
+    assert [marker for _, marker, _ in found] == ["o", "s", "o", "s"]
+    assert len({str(dashes) for *_, dashes in found}) == 3
+    assert {(line.get_color(), line.is_dashed()) for line in drawn} == {
+        (line.get_color(), line.is_dashed()) for line in figure.legends[0].get_lines()
+    }
     with pytest.raises(UserError, match="no loss on the subset 1k; its subsets: all"):
         fig8.draw(losses().assign(subset="all"), Style(), None)
 

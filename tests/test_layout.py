@@ -256,7 +256,12 @@ def test_figures_and_tables_and_what_they_are_made_from() -> None:
     assert DRAWN.asked_tables() == tidy
     assert DRAWN.asked_tables("training") == [tidy[1]]
     assert DRAWN.asked_tables("evaluations") == [tidy[0], *tidy[3:]]
-    assert DRAWN.figure("fig1") == [f"{ROOT}/figures/fig1.png", f"{ROOT}/figures/fig1.pdf"]
+    assert DRAWN.figure("fig1") == [f"{ROOT}/figures/fig1.{ending}" for ending in ("png", "pdf", "svg")]
+    assert [DRAWN.intervals_of(name) for name in ("fig1", "fig8", "fig2")] == [
+        [f"{ROOT}/tables/fig1-intervals.csv"],
+        [],
+        [],
+    ]
     assert DRAWN.table("table1") == [f"{ROOT}/tables/table1.{ending}" for ending in ("csv", "md", "tex")]
     assert set(DRAWN.named(figures=False)) >= {"table1", "table2", "table3", "text", "text_voc"}
     assert set(DRAWN.named(figures=True)) >= {f"fig{number}" for number in range(1, 9)}
@@ -278,6 +283,10 @@ def test_the_report_reads_what_was_asked_for() -> None:
         ),
     ]
     assert DRAWN.asked_replicates(chose(DECAYED)) == replicates
+    assert DRAWN.replicates("fig1", chose(DECAYED)) == [
+        path for name in (RANDOM, PRETRAINED) for path in evaluation(name, *curve, name="replicates.csv")
+    ]
+    assert DRAWN.replicates("fig8", chose(DECAYED)) == []
     seeds = [name.replace("seed0", f"seed{seed}") for seed in (0, 1) for name in (RANDOM, PRETRAINED)]
     assert sorted(layout("fig1", seeds=[0, 1]).asked_replicates(chose(""))) == sorted(
         path for name in seeds for path in evaluation(name, *curve, name="replicates.csv")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from tests.chain import arms
 from tests.chain.oracle import Oracle
+from tests.figures import end_marks, lines
 from workflow_scripts.figures.style import Style
 from workflow_scripts.tables.tidy import read_evaluations
 
@@ -32,7 +33,7 @@ def check_curves(axes: Axes, oracle: Oracle, every: arms.Runs, kind: tuple[str, 
         for row, points in every.items()
     }
     found: dict[str, set] = {name: set() for name, _ in curves}
-    for line in (line for line in axes.lines if line.get_marker() == "."):
+    for line in lines(axes):
         name, schedule = initialisation_of(line), str(line.get_label())
         points, curve = np.array(line.get_xydata()), curves[name, schedule]
         assert np.allclose(points, curve[-len(points) :], atol=1e-6), (name, schedule)
@@ -44,7 +45,8 @@ def check_curves(axes: Axes, oracle: Oracle, every: arms.Runs, kind: tuple[str, 
 
 def dots(axes: Axes, settings: tuple[str, ...]) -> dict[tuple[str, str], float]:
     """Fig. 5's values by setting, from top to bottom, and initialisation."""
-    marks = [line for line in axes.lines if line.get_marker() == "o"]
     return {
-        (settings[round(mark.get_ydata()[0])], initialisation_of(mark)): mark.get_xdata()[0] for mark in marks
+        (settings[round(y)], initialisation_of(mark)): x
+        for mark in end_marks(axes)
+        for x, y in mark.get_xydata()
     }

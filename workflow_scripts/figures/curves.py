@@ -1,34 +1,48 @@
 """A metric against iterations, the schedules of a model overlaid (Figs. 1, 3, 4, 6 and 7 of the paper)."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.figures.style import (
-    HALO,
+    DASHES,
+    GLYPHS,
+    INK,
+    INTERVAL,
+    MARK,
+    MARKERS,
     MUTED,
     Style,
-    ap_remarks,
     context,
     draw_ends,
     footnote,
+    handles,
     legend,
+    legend_rows,
+    lines_of,
+    remarks,
+    with_bounds,
 )
 from workflow_scripts.tables.convergence import converged
 from workflow_scripts.tables.published import of_experiment
 from workflow_scripts.tables.tidy import (
     INITIALISATIONS,
     IOU_TYPE_LABELS,
-    end_points,
+    number,
     schedule_order,
     series,
+    with_intervals,
 )
 
 THOUSANDS_FROM = 10_000
+TALLEST = 1.25
+"""Of the highest value: where an axis ends at most, however far intervals reach."""
+CURVE = ["initialisation", "schedule"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ def draw_models(
     table: pd.DataFrame,
     style: Style,
     published: pd.DataFrame | None,
+    intervals: pd.DataFrame | None,
     experiment: str,
     iou_type: str = "bbox",
 ) -> Figure:
@@ -52,7 +67,7 @@ def draw_models(
     published: all published values, of which `experiment`'s end points are marked; None where not comparable.
     Raises `UserError` where the table holds no AP of the `iou_type`.
     """
-    rows = series(table, iou_type)
+    rows = with_intervals(series(table, iou_type), intervals)
     paper = None if published is None else series(of_experiment(published, experiment), iou_type)
     panels = [
         Panel(model, of_model, None if paper is None else paper[paper["model"] == model])
@@ -62,98 +77,151 @@ def draw_models(
 
 
 def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
-    """Panels side by side: value (percent) against iteration, a colour an initialisation, a line a schedule.
+    """Panels: value (percent) against iteration, a colour, marker and dash an initialisation, a line a schedule.
 
-    AP has one scale for all panels, iterations have one each. Several seeds give their mean, in a band of one
-    standard deviation. The end of a training that has not converged is an open mark.
+    AP has one scale for all panels, iterations have one each. Several seeds give their mean, its interval is a band,
+    and the end of a training that has not converged is an open mark. Above a panel are the values at the ends.
     """
     evaluations = pd.concat([panel.rows for panel in panels])
+    points = [mean_over_seeds(panel.rows) for panel in panels]
+    ends = [_ends(panel, along) for panel, along in zip(panels, points, strict=True)]
+    unconverged = not pd.concat(ends)["converged"].all()
+    marked = any(panel.published is not None and len(panel.published) for panel in panels)
+    marks = "published end points" if marked else ""
+    entries = handles(evaluations["initialisation"], style, marks, unconverged)
+    comparable = all(panel.published is not None for panel in panels)
+    notes = remarks(evaluations, comparable, unconverged, "Bands")
     with context(style):
-        width = style.width * (0.75 + 0.25 * len(panels))
-        figure = Figure(figsize=(width, style.width * 0.6), layout="constrained")
-        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        ends = [_panel(axes, panel, style) for axes, panel in zip(grid, panels, strict=True)]
-        _limits(grid, end_points(evaluations))
-        grid[0].set_ylabel(f"{ylabel} (%)")
-        marked = any(panel.published is not None and len(panel.published) for panel in panels)
-        marks = "published end points" if marked else ""
-        unconverged = not pd.concat(ends)["converged"].all()
-        handles, labels = legend(evaluations, style, marks, unconverged, ms=5, lw=1.6)
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(handles))
-        comparable = all(panel.published is not None for panel in panels)
-        footnote(figure, ap_remarks(evaluations["seed"].nunique(), comparable, unconverged), style)
+        columns = style.columns(len(panels), least=2.1)
+        rows = math.ceil(len(panels) / columns)
+        across = style.width / columns
+        around = len(lines_of(notes, style)) + legend_rows(entries, style) + 1
+        height = rows * (max(1.4, 0.45 * across) + 8 * style.line) + around * style.line
+        figure = Figure(figsize=(style.width, height), layout="constrained")
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes, panel, along, last in zip(grid.flat, panels, points, ends, strict=False):
+            _panel(axes, panel, along, last, across, style)
+        for axes in grid.flat[len(panels) :]:
+            axes.remove()
+        for axes in grid[:, 0]:
+            axes.set_ylabel(f"{ylabel} (%)")
+        grid[0, 0].set_ylim(*_limits(panels))
+        legend(figure, entries, style)
+        footnote(figure, notes, style)
         return figure
 
 
-def chains(evaluations: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation (0 for one seed) over seeds, by initialisation, schedule and iteration."""
-    measured = evaluations.dropna(subset="value")
-    groups = measured.groupby(["initialisation", "schedule", "iteration"], sort=True)["value"]
-    return groups.agg(mean="mean", deviation="std").fillna({"deviation": 0.0}).reset_index()
+def mean_over_seeds(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """`value`, `low` and `high` by initialisation, schedule and iteration."""
+    points = evaluations.dropna(subset="value").groupby([*CURVE, "iteration"], as_index=False)
+    return points.agg({"value": "mean", "low": "first", "high": "first"})
 
 
 def _ends(panel: Panel, points: pd.DataFrame) -> pd.DataFrame:
-    """The last of the `chains` of each schedule, and whether it has `converged`: so too where that cannot be told."""
-    schedule = ["initialisation", "schedule"]
-    ends = points.loc[points.groupby(schedule)["iteration"].idxmax()]
-    return ends.merge(converged(panel.rows)[[*schedule, "converged"]], how="left").fillna({"converged": True})
+    """The last of the points of each schedule, and whether it has `converged`: so too where that cannot be told."""
+    ends = points.loc[points.groupby(CURVE)["iteration"].idxmax()].sort_values("iteration", kind="stable")
+    return ends.merge(converged(panel.rows)[[*CURVE, "converged"]], how="left").fillna({"converged": True})
 
 
-def _panel(axes: Axes, panel: Panel, style: Style) -> pd.DataFrame:
-    """Draws a panel; returns its `_ends`."""
-    points = chains(panel.rows)
-    ends = _ends(panel, points)
+def _panel(
+    axes: Axes, panel: Panel, points: pd.DataFrame, ends: pd.DataFrame, across: float, style: Style
+) -> None:
     axes.grid(axis="y")
-    for initialisation in INITIALISATIONS:
-        colour = getattr(style.colours, initialisation)
-        _curves(axes, points[points["initialisation"] == initialisation], colour)
-        own = ends[ends["initialisation"] == initialisation]
-        draw_ends(axes, own["iteration"], own["mean"], own["converged"], colour, 5)
-    _label_ends(axes, ends, style)
+    _curves(axes, points, style)
+    draw_ends(axes, ends, "iteration", "value", style)
     if panel.published is not None:
         _published(axes, ends, panel.published, style)
     if points.empty:
         axes.text(0.5, 0.5, "no checkpoint has a value", transform=axes.transAxes, ha="center", color=MUTED)
-    _schedules(axes, ends, *iteration_axis(axes, points["iteration"].max() if len(points) else 1))
-    axes.set_title(panel.title, loc="left", pad=20)
-    return ends
+    unit, letter = iteration_axis(axes, points["iteration"].max() if len(points) else 1)
+    axes.set_ylabel("")
+    lines = _above(axes, ends, unit, letter, across, style)
+    axes.set_title(panel.title, pad=72 * style.line * (lines + 0.3))
 
 
-def _curves(axes: Axes, points: pd.DataFrame, colour: str) -> None:
+def _curves(axes: Axes, points: pd.DataFrame, style: Style) -> None:
     """Each schedule from where it leaves what is drawn already, so that a shared trunk is drawn once."""
-    drawn: set[tuple[int, float]] = set()
-    for schedule in sorted(points["schedule"].unique(), key=schedule_order, reverse=True):
-        chain = points[points["schedule"] == schedule].reset_index(drop=True)
-        steps = list(zip(chain["iteration"], chain["mean"], strict=True))
-        shared = next((index for index, step in enumerate(steps) if step not in drawn), len(steps))
-        drawn.update(steps)
-        part = chain.iloc[max(shared - 1, 0) :]
-        axes.plot(
-            part["iteration"], part["mean"], "-", color=colour, lw=1.4, marker=".", ms=3, label=schedule
+    for schedule, part in _parts(points).groupby("schedule", sort=False):
+        before = len(axes.lines)
+        sns.lineplot(
+            with_bounds(part),
+            x="iteration",
+            y="value_or_bound",
+            hue="initialisation",
+            style="initialisation",
+            hue_order=INITIALISATIONS,
+            style_order=INITIALISATIONS,
+            palette=style.palette,
+            markers=MARKERS,
+            dashes=DASHES,
+            markersize=3.2,
+            mew=0.4,
+            lw=1.3,
+            err_kws={"lw": 0, "alpha": 0.16},
+            legend=False,
+            ax=axes,
+            **INTERVAL,
         )
-        if part["deviation"].any():
-            low, high = part["mean"] - part["deviation"], part["mean"] + part["deviation"]
-            axes.fill_between(part["iteration"], low, high, color=colour, alpha=0.15, lw=0)
+        for line in axes.lines[before:]:
+            line.set_label(schedule)
 
 
-def _label_ends(axes: Axes, ends: pd.DataFrame, style: Style) -> None:
-    """Write end points' values: above for the better initialisation at an iteration, else below."""
-    for _, group in ends.groupby("iteration"):
-        best = group["mean"].idxmax()
-        for index, end in group.iterrows():
-            offset, align = (6, "bottom") if index == best else (-6, "top")
-            axes.annotate(
-                f"{end['mean']:.1f}",
-                (end["iteration"], end["mean"]),
-                xytext=(0, offset),
-                textcoords="offset points",
-                ha="center",
-                va=align,
-                color=getattr(style.colours, end["initialisation"]),
-                fontsize=style.font_size * 0.85,
-                path_effects=HALO,
-                zorder=5,
-            )
+def _parts(points: pd.DataFrame) -> pd.DataFrame:
+    """What each schedule adds to longer ones, from the last point that they share."""
+    parts = [points.iloc[:0]]
+    for _, curves in points.groupby("initialisation"):
+        drawn: set[tuple[int, float]] = set()
+        for schedule in sorted(curves["schedule"].unique(), key=schedule_order, reverse=True):
+            curve = curves[curves["schedule"] == schedule]
+            steps = list(zip(curve["iteration"], curve["value"], strict=True))
+            shared = next((index for index, step in enumerate(steps) if step not in drawn), len(steps))
+            drawn.update(steps)
+            parts.append(curve.iloc[max(shared - 1, 0) :])
+    return pd.concat(parts)
+
+
+def _above(axes: Axes, ends: pd.DataFrame, unit: int, letter: str, across: float, style: Style) -> int:
+    """Above a panel, where each schedule ends: its name, and a line of values for each initialisation.
+
+    There they lie on no curve, however close curves are. Returns how many lines of text that takes.
+    """
+
+    def write(text: str, x: float, line: int, colour: Any, xcoords: str = "data", ha: str = "center") -> None:
+        axes.annotate(
+            text,
+            (x, 1),
+            xycoords=(xcoords, "axes fraction"),
+            xytext=(0, 72 * style.line * (line + 0.25)),
+            textcoords="offset points",
+            fontsize=style.font_size * 0.85,
+            color=colour,
+            ha=ha,
+            va="bottom",
+        )
+
+    shown = _apart(ends, across, style)
+    present = [name for name in INITIALISATIONS if name in set(ends["initialisation"])]
+    for line, name in enumerate(reversed(present)):
+        colour, own = style.text_colour(name), shown[shown["initialisation"] == name]
+        write(GLYPHS[name], 0, line, colour, "axes fraction", "left")
+        for iteration, value in zip(own["iteration"], own["value"], strict=True):
+            write(number(value), iteration, line, colour)
+    for iteration, schedule in dict(zip(shown["iteration"], shown["schedule"], strict=True)).items():
+        multiple = math.isfinite(schedule_order(schedule)[0])
+        write(schedule if multiple else f"{iteration / unit:g}{letter}", iteration, len(present), INK)
+    for iteration in ends["iteration"].unique():
+        axes.axvline(iteration, color=MUTED, lw=0.6, ls=(0, (1, 3)), zorder=0)
+    return len(present) + 1
+
+
+def _apart(ends: pd.DataFrame, across: float, style: Style) -> pd.DataFrame:
+    """Those of the ends whose numbers have room in a panel `across` so many inches, the longest first."""
+    least = ends["iteration"].max() * (2.6 * style.font_size / 72) / (across - 5 * style.font_size / 72)
+    kept: list[int] = []
+    for iteration in sorted(set(ends["iteration"]), reverse=True):
+        if not kept or kept[-1] - iteration >= least:
+            kept.append(iteration)
+    return ends[ends["iteration"].isin(kept)]
 
 
 def _published(axes: Axes, ends: pd.DataFrame, published: pd.DataFrame, style: Style) -> None:
@@ -165,39 +233,28 @@ def _published(axes: Axes, ends: pd.DataFrame, published: pd.DataFrame, style: S
         elif pd.notna(row["iterations"]):
             own = own[own["iteration"] == row["iterations"]]
         if len(own):
-            colour = getattr(style.colours, row["initialisation"])
+            colour = style.palette[row["initialisation"]]
             where = own["iteration"].max(), row["value"]
-            axes.scatter(*where, marker="D", s=34, facecolors="none", edgecolors=colour, zorder=3)
+            axes.scatter(
+                *where, marker="D", s=(MARK + 4) ** 2, facecolors="none", edgecolors=colour, zorder=6
+            )
 
 
 def iteration_axis(axes: Axes, last: int) -> tuple[int, str]:
     """Iterations from 0 to `last` below, in units that fit; returns the unit and its letter."""
     unit, letter = (1000, "k") if last >= THOUSANDS_FROM else (1, "")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
+    axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel("iterations (thousands)" if unit == 1000 else "iterations")
     axes.set_xlim(0, last * 1.04)
     return unit, letter
 
 
-def _schedules(axes: Axes, ends: pd.DataFrame, unit: int, letter: str) -> None:
-    """Above, where each schedule ends: its name where that is a multiple such as `6x`, else its iterations."""
-    names = dict(zip(ends["iteration"], ends["schedule"], strict=True))
-    labels = [
-        name if math.isfinite(schedule_order(name)[0]) else f"{iteration / unit:g}{letter}"
-        for iteration, name in names.items()
-    ]
-    top = axes.secondary_xaxis("top")
-    top.set_xticks(list(names), labels)
-    top.tick_params(length=3)
-    top.spines["top"].set_visible(False)
-    for iteration in names:
-        axes.axvline(iteration, color=MUTED, lw=0.6, ls=(0, (1, 3)), zorder=0)
-
-
-def _limits(panels: Iterable[Axes], ends: pd.DataFrame) -> None:
-    """From 0, or a little below where end points near 0 need room for their values, to above all that is drawn."""
-    drawn = [axes.dataLim.y1 for axes in panels]
-    top = 1.14 * max([1.0, *filter(math.isfinite, drawn)])
-    bottom = -0.08 * top if ends["value"].min() < 0.08 * top else 0.0
-    for axes in panels:
-        axes.set_ylim(bottom, top)
+def _limits(panels: list[Panel]) -> tuple[float, float]:
+    """From 0, with room for marks there, to above all values, and intervals that are not far above them."""
+    shown = [panel.rows for panel in panels]
+    shown += [panel.published for panel in panels if panel.published is not None]
+    rows = pd.concat(shown)
+    highest = max(1.0, rows["value"].fillna(0).max())
+    top = 1.06 * max(highest, min(TALLEST * highest, rows["high"].fillna(0).max()))
+    return -0.03 * top, top

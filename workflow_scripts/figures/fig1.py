@@ -14,17 +14,23 @@ from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import read_evaluations
 
 
-def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
-    """Box AP in percent against iterations; `published`, if not None, marks Table 1's end points.
+def draw(
+    table: pd.DataFrame,
+    style: Style,
+    published: pd.DataFrame | None,
+    intervals: pd.DataFrame | None = None,
+) -> Figure:
+    """Box AP in percent against iterations.
 
-    Raises `UserError` where the table holds no box AP.
+    published: if not None, Table 1's end points are marked. intervals: if not None, bands, as `tidy.read_intervals`
+    reads them. Raises `UserError` where the table holds no box AP.
     """
-    return draw_models(table, style, published, "table1")
+    return draw_models(table, style, published, intervals, "table1")
 
 
-def main() -> None:
-    """Command line: table -> PNG and PDF."""
-    draw_from_arguments(__doc__, draw, read_evaluations, read_published)
+def main(description: str = __doc__) -> None:
+    """Command line: table -> PNG, PDF and SVG."""
+    draw_from_arguments(description, draw, read_evaluations, read_published)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Fig. 4: learning curves as in Fig. 1, of R50-FPN with SyncBN."""
 
-from workflow_scripts.figures.fig1 import draw, main
+from functools import partial
+
+from workflow_scripts.figures import fig1
 from workflow_scripts.jobs.job import job
 
-__all__ = ["draw", "main"]
+draw = fig1.draw
+main = partial(fig1.main, __doc__)
 
 if __name__ == "__main__":
     job(main)

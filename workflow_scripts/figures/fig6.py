@@ -11,16 +11,22 @@ from workflow_scripts.tables.published import read_published
 from workflow_scripts.tables.tidy import read_evaluations
 
 
-def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
-    """Keypoint AP in percent against iterations; `published`, if not None, marks the paper's end points.
+def draw(
+    table: pd.DataFrame,
+    style: Style,
+    published: pd.DataFrame | None,
+    intervals: pd.DataFrame | None = None,
+) -> Figure:
+    """Keypoint AP in percent against iterations.
 
-    Raises `UserError` where the table holds no keypoint AP.
+    published: if not None, the paper's end points are marked. intervals: if not None, bands, as `tidy.read_intervals`
+    reads them. Raises `UserError` where the table holds no keypoint AP.
     """
-    return draw_models(table, style, published, "fig6", "keypoints")
+    return draw_models(table, style, published, intervals, "fig6", "keypoints")
 
 
 def main() -> None:
-    """Command line: table -> PNG and PDF."""
+    """Command line: table -> PNG, PDF and SVG."""
     draw_from_arguments(__doc__, draw, read_evaluations, read_published)
 
 

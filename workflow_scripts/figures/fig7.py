@@ -9,7 +9,7 @@ from workflow_scripts.figures.curves import Panel, draw_panels
 from workflow_scripts.figures.style import Style
 from workflow_scripts.jobs.job import job
 from workflow_scripts.tables.published import of_experiment, read_published
-from workflow_scripts.tables.tidy import read_evaluations, series
+from workflow_scripts.tables.tidy import read_evaluations, series, with_intervals
 
 PANELS = (
     ("35k", "default hyper-parameters"),
@@ -19,12 +19,18 @@ PANELS = (
 """(subset, setting) from left to right. At small scales a subset keeps its name and holds fewer images."""
 
 
-def draw(table: pd.DataFrame, style: Style, published: pd.DataFrame | None) -> Figure:
+def draw(
+    table: pd.DataFrame,
+    style: Style,
+    published: pd.DataFrame | None,
+    intervals: pd.DataFrame | None = None,
+) -> Figure:
     """Box AP in percent against iterations, one model; a panel without rows is left out.
 
-    `published`, if not None, marks the paper's end points. Raises `UserError` where no panel has rows.
+    published: if not None, the paper's end points are marked. intervals: if not None, bands, as `tidy.read_intervals`
+    reads them. Raises `UserError` where no panel has rows.
     """
-    rows = series(table)
+    rows = with_intervals(series(table), intervals)
     paper = None if published is None else series(of_experiment(published, "fig7"))
     panels = []
     for subset, setting in PANELS:
@@ -44,7 +50,7 @@ def _part(rows: pd.DataFrame, subset: str, setting: str) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Command line: table -> PNG and PDF."""
+    """Command line: table -> PNG, PDF and SVG."""
     draw_from_arguments(__doc__, draw, read_evaluations, read_published)
 
 

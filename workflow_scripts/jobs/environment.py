@@ -25,6 +25,7 @@ PACKAGES = (
     "safetensors",
     "pandas",
     "matplotlib",
+    "seaborn",
     "snakemake",
 )
 

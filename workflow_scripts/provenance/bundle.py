@@ -120,7 +120,7 @@ def _here(records: list[Record]) -> str:
     then = [record.versions for record in records if record.rule in REDRAWN]
     others = [
         f"{name} {now[name]} instead of {', '.join(sorted(was))}"
-        for name in ("python", "numpy", "pandas", "matplotlib")
+        for name in ("python", "numpy", "pandas", "matplotlib", "seaborn")
         if (was := {str(each.get(name)) for each in then}) != {now.get(name)}
     ]
     return ", ".join([str(environment.commit()), *others])

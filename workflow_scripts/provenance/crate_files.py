@@ -41,6 +41,7 @@ ENCODINGS = {
     ".png": "image/png",
     ".py": "text/x-python",
     ".smk": "text/plain",
+    ".svg": "image/svg+xml",
     ".toml": "application/toml",
     ".txt": "text/plain",
     ".in": "text/plain",

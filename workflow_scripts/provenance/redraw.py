@@ -15,7 +15,7 @@ from workflow_scripts.jobs.environment import REPOSITORY
 from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.archive import Files, is_below
 
-GATHERED = ("run_evaluations", "run_training", "concatenate", "counts", "search")
+GATHERED = ("run_evaluations", "run_training", "concatenate", "counts", "search", "intervals")
 REDRAWN = frozenset((*GATHERED, "study", "table", "figure", "verdicts", "report"))
 """Rules whose jobs are run again: from metrics and lines of metrics on, without torch, weights and images."""
 MODULES = tuple(f"workflow_scripts.{name}" for name in ("tables.", "figures.", "report.", "jobs.write"))

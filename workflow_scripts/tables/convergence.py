@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workflow_scripts.tables.tidy import MAIN, number
+from workflow_scripts.tables.tidy import MAIN, TRAINING, number
 
 SHARE = 0.2
 """Of the AP at the end: from 5x to 6x, the last step of the paper's schedules and a quarter of a doubling, that is 5%.
@@ -33,13 +33,11 @@ UNCONVERGED_IF = (
     f"twice the length might still add more than {100 * SHARE:g}% of the AP, or AP is below {LEAST_AP:g}"
 )
 """For people, below figures and tables."""
-TRAINING = ["train_set", "subset", "setting", "model", "initialisation", "schedule"]
-"""What tells one training's rows, of all its seeds, from another's."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """AP in percent that another doubling of a training adds at most, with its interval (None with fewer than 3 points).
+    """AP in percent that a doubling of a training adds at most, with its interval (None with fewer than three points).
 
     `end`: the AP that the training ends with. `points`: how many the line was fitted to. `along`: whether these are the
     ends of its "schedules" or checkpoints on its "trunk".

@@ -24,17 +24,9 @@ KEYPOINT: Metric = ("keypoints", "AP")
 MAIN: dict[str, Metric] = {"coco": BOX, "keypoints": KEYPOINT, "voc": BOX50}
 """What each training set is scored by, and whether a training has converged told."""
 
-LABEL_COLUMNS = [
-    "run",
-    "recipe",
-    "train_set",
-    "subset",
-    "setting",
-    "model",
-    "initialisation",
-    "schedule",
-    "seed",
-]
+TRAINING = ["train_set", "subset", "setting", "model", "initialisation", "schedule"]
+"""What tells one training's rows, of all its seeds, from another's."""
+LABEL_COLUMNS = ["run", "recipe", *TRAINING, "seed"]
 """What tells one run's rows from another's."""
 EVALUATION_COLUMNS = [
     *LABEL_COLUMNS,
@@ -46,6 +38,9 @@ EVALUATION_COLUMNS = [
     "value",
     "source",
 ]
+NUMBER = [*TRAINING, "iteration", "iou_type", "metric"]
+"""What all seeds of one number share."""
+INTERVAL_COLUMNS = [*NUMBER, "value", "low", "high", "seeds", "method"]
 COUNT_COLUMNS = [
     "quantity",
     "initialisation",
@@ -75,6 +70,15 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     return _typed(_read(path, COUNT_COLUMNS), path)
 
 
+def read_intervals(path: str | Path) -> pd.DataFrame:
+    """Means over `seeds` with both ends of their interval (NaN where there is none), as `INTERVAL_COLUMNS`.
+
+    Raises `UserError` as `read_evaluations` does.
+    """
+    whole, values = ("iteration", "seeds"), ("value", "low", "high")
+    return _typed(_read(path, INTERVAL_COLUMNS), path, whole, values)
+
+
 def read_training(path: str | Path) -> pd.DataFrame:
     """Lines of metrics with `LABEL_COLUMNS` and `iteration`; `value` is the total loss (NaN where empty).
 
@@ -94,6 +98,14 @@ def series(evaluations: pd.DataFrame, iou_type: str = "bbox", metric: str = "AP"
             f"Evaluate the checkpoints for {iou_type} and gather the table again."
         )
     return rows
+
+
+def with_intervals(evaluations: pd.DataFrame, intervals: pd.DataFrame | None) -> pd.DataFrame:
+    """Each evaluation with `low`, `high` and `method` of its mean over seeds: NaN without `intervals`."""
+    if intervals is None:
+        return evaluations.assign(low=float("nan"), high=float("nan"), method=None)
+    known = intervals[[*NUMBER, "low", "high", "method"]]
+    return evaluations.merge(known, how="left", on=NUMBER)
 
 
 def end_points(evaluations: pd.DataFrame) -> pd.DataFrame:
@@ -129,14 +141,19 @@ def _read(path: str | Path, columns: list[str]) -> pd.DataFrame:
     return table
 
 
-def _typed(table: pd.DataFrame, path: str | Path, integers: tuple[str, ...] = ()) -> pd.DataFrame:
+def _typed(
+    table: pd.DataFrame,
+    path: str | Path,
+    integers: tuple[str, ...] = (),
+    values: tuple[str, ...] = ("value",),
+) -> pd.DataFrame:
     unknown = sorted(set(table["initialisation"]) - set(INITIALISATIONS))
     if unknown:
         raise UserError(
             f"{path}: initialisation is {', '.join(unknown)}; expected {' or '.join(INITIALISATIONS)}."
         )
     numbers = {}
-    for name in (*integers, "value"):
+    for name in (*integers, *values):
         text = table[name].str.strip()
         numbers[name] = pd.to_numeric(text.where(text != ""), errors="coerce")
         wrong = text[numbers[name].isna() & ~text.str.lower().isin([] if name in integers else ["", "nan"])]

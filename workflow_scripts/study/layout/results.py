@@ -23,6 +23,7 @@ class Layout(DataLayout):
         self.search = f"{self.root}/search/{{search}}.json"
         self.trained = f"{self.root}/pretraining/train/{{model}}"
         self.fetched = f"{self.root}/pretraining/fetch/{{model}}"
+        self.intervals = f"{self.root}/tables/{{experiment}}-intervals.csv"
         self.verdicts = f"{self.root}/verdicts.json"
         self.sheets = f"{self.root}/jobs"
         self.logs = f"{self.root}/logs"
@@ -102,8 +103,13 @@ class Layout(DataLayout):
         return f"{self.root}/tables/{experiment}-{kind}.csv"
 
     def figure(self, name: str) -> list[str]:
-        """PNG and PDF of a figure."""
-        return [f"{self.root}/figures/{name}.{ending}" for ending in ("png", "pdf")]
+        """PNG, PDF and SVG of a figure."""
+        return [f"{self.root}/figures/{name}.{ending}" for ending in ("png", "pdf", "svg")]
+
+    def intervals_of(self, experiment: str) -> list[str]:
+        """The table of a figure's intervals, where its values have some."""
+        evaluated = self.table_of(experiment).endswith("-evaluations.csv")
+        return [self.intervals.format(experiment=experiment)] if evaluated else []
 
     def table(self, name: str) -> list[str]:
         """CSV, Markdown and LaTeX of a table."""
@@ -142,10 +148,15 @@ class Layout(DataLayout):
 
     def asked_replicates(self, chosen: Chosen) -> list[str]:
         """Resampled AP of the asked runs' evaluations: how it varies with the choice of images."""
+        return _once(
+            file for name in self._study.config.experiments for file in self.replicates(name, chosen)
+        )
+
+    def replicates(self, experiment: str, chosen: Chosen) -> list[str]:
+        """Those of the runs that one experiment reads."""
         files = [
             file
-            for name in self._study.config.experiments
-            for member in self._study.members_of(name, chosen)
+            for member in self._study.members_of(experiment, chosen)
             if member.points != "training"
             for file in self._evaluations(member.run, member.points, member.testing, "replicates.csv")
         ]

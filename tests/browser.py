@@ -8,12 +8,16 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+PATIENCE = 300_000
+"""Milliseconds until a step that does not end fails: machines may be busy."""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A Chromium without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        program = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=PATIENCE)
         try:
             yield browser
         finally:
@@ -37,6 +41,7 @@ class Visit:
 def visit(browser: Browser, address: str, width: int = 1280, **context: Any) -> Iterator[Visit]:
     """Open an address in a window of so many pixels; `context` is Playwright's: color_scheme, java_script_enabled."""
     opened = browser.new_context(viewport={"width": width, "height": 800}, **context)
+    opened.set_default_timeout(PATIENCE)
     found = Visit(opened.new_page())
     found.page.on("console", lambda message: found.complaints.append(message.text))
     found.page.on("pageerror", lambda error: found.complaints.append(str(error)))

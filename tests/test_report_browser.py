@@ -24,6 +24,12 @@ LINKS = "() => [...document.querySelectorAll('a[href]')].map((each) => each.getA
 SERIOUS = ("serious", "critical")
 WIDTHS = (375, 768, 1280, 2560)
 COLOUR = (200, 30, 160)
+INK = "#22272e"
+DRAWN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1400 700">'
+    f'<rect width="1400" height="20" fill="{INK}"/></svg>'
+)
+"""A figure without a ground."""
 PARTS = {"whole": whole, "partial": partial(report, figures=FIGURES[1:2], tables=["table2.csv"])}
 
 
@@ -45,8 +51,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             figure.paste(COLOUR, (0, 0, 1400, 20))
             figure.save(name)
         Path("figures/fig1.pdf").write_bytes(b"%PDF-1.4 made up")
+        Path("figures/fig2.svg").write_text(DRAWN, encoding="utf-8")
         for name, write in PARTS.items():
-            figures = {"figures": [*FIGURES, "figures/fig1.pdf"]} if name == "whole" else {}
+            figures = (
+                {"figures": [*FIGURES, "figures/fig1.pdf", "figures/fig2.svg"]} if name == "whole" else {}
+            )
             page = Path(name, "report.html")
             text = write(monkeypatch, str(page), **figures)
             for link in re.findall(r'<a href="(\.\./[^"]*)"', text):
@@ -174,15 +183,20 @@ def test_headings_are_in_order_within_one_main(browser: Browser, everything: str
 
 
 def test_dark_figures_do_not_glare(browser: Browser, everything: str, tmp_path: Path) -> None:
-    """A picture with a white ground takes the page's dark one, and keeps the hue of what is drawn."""
+    """A white ground, or none, becomes the page's dark one; ink becomes light; what is drawn keeps its hue."""
     with visit(browser, everything, color_scheme="dark") as opened:
-        opened.page.locator("#picture-fig1").screenshot(path=tmp_path / "figure.png")
-        ground = opened.look("() => getComputedStyle(document.body).backgroundColor")
-    picture = np.asarray(Image.open(tmp_path / "figure.png").convert("RGB"), dtype=int)
-    page = np.array([int(part) for part in re.findall(r"\d+", ground)])
-    assert abs(picture[-10, 100] - page).max() < 10
-    red, green, blue = picture[4, 100]
-    assert red > green + 60 and blue > green + 60, "as (200, 30, 160) has it"
+        for name in ("fig1", "fig2"):
+            opened.page.locator(f"#picture-{name}").screenshot(path=tmp_path / f"{name}.png")
+        colour = opened.look("() => getComputedStyle(document.body).backgroundColor")
+    page = np.array([int(part) for part in re.findall(r"\d+", colour)])
+    for name in ("fig1", "fig2"):
+        picture = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB"), dtype=int)
+        assert abs(picture[-10, 100] - page).max() < 10
+        if name == "fig2":
+            assert picture[4, 100].min() > 150
+        else:
+            red, green, blue = picture[4, 100]
+            assert red > green + 60 and blue > green + 60, "as (200, 30, 160) has it"
 
 
 def test_everything_prints_on_eight_pages(browser: Browser, everything: str, tmp_path: Path) -> None:

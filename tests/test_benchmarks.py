@@ -13,7 +13,16 @@ import torch
 from scipy import stats
 from torch import nn
 
-from benchmarks import against_detectron2, coco_evaluation, dry_run, hashing, parts, subsets, training_step
+from benchmarks import (
+    against_detectron2,
+    coco_evaluation,
+    dry_run,
+    hashing,
+    parts,
+    redraw,
+    subsets,
+    training_step,
+)
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = {
@@ -71,7 +80,7 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
 def test_none_is_forgotten() -> None:
     folder = ROOT / "benchmarks"
     found = {path.relative_to(folder).parts[0].removesuffix(".py") for path in folder.rglob("*.py")}
-    assert found == SMALLEST.keys()
+    assert found == SMALLEST.keys() | {"redraw"}, "that one needs a study that ran: tests/test_workflow.py"
     rows = (ROOT / "benchmarks/README.md").read_text()
     told = re.findall(r"^\| `python -m benchmarks\.(\w+)`", rows, re.MULTILINE)
     assert sorted(told) == sorted(found)
@@ -111,6 +120,22 @@ def test_plans_without_more_jobs_are_not_compared() -> None:
     for jobs, before in ((0, 0), (10, 10)):
         with pytest.raises(SystemExit, match=f"2 seeds: found {jobs} jobs"):
             dry_run.check_more(2, jobs, before)
+
+
+PLAN = "job       count\n------  -------\nfigure        {}\nfig1          1\n{}total         {}\n"
+
+
+def test_only_a_figures_own_job_is_timed() -> None:
+    redraw.check_plan(PLAN.format(1, "", 2), "fig1")
+    for other in (PLAN.format(1, "train         1\n", 3), PLAN.format(2, "", 3), "Nothing to be done"):
+        with pytest.raises(SystemExit, match="expected a study that has made fig1"):
+            redraw.check_plan(other, "fig1")
+
+
+def test_where_no_figure_is_it_says_so(tmp_path: Path) -> None:
+    done = run("redraw", "--results", str(tmp_path))
+    assert done.returncode == 1
+    assert "fig1.png: no such figure; run the study first" in done.stderr
 
 
 @pytest.mark.parametrize("seeds", [["3", "1"], ["1", "1"], ["0", "1"]])

@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from benchmarks import redraw
 from tests.browser import NOT_LOADED, chromium, visit
 from tests.checkout import (
     GATHERING,
@@ -235,6 +237,26 @@ def test_colour_redraws_the_figures_and_the_report(finished: Checkout) -> None:
         "figure": FIGURES,
         "report": {"report.html"},
     }
+
+
+@pytest.mark.slow
+def test_a_style_for_one_call_is_named_before_the_next_undoes_it(
+    finished: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The benchmark calls the workflow so, and draws the figure in the end as it was."""
+    figure = finished.results / "figures/fig1.png"
+    before = figure.read_bytes()
+    finished.snakemake("fig1", "--cores", "1", "--config", 'figures={"dpi": 99}')
+    assert figure.read_bytes() != before
+    planned = finished.snakemake("--dry-run")
+    assert 'Drawn in another: fig1 with {"dpi": 99}.' in planned.stdout + planned.stderr
+    monkeypatch.chdir(finished.folder)
+    monkeypatch.setattr(redraw, "REPOSITORY", finished.folder)
+    monkeypatch.setattr(sys, "argv", ["redraw", "--results", RESULTS, "--repeats", "1"])
+    redraw.main()
+    assert re.search(r"a call: [\d.]+ s; the job within the last [\d.]+ s", capsys.readouterr().out)
+    assert figure.read_bytes() == before
+    assert finished.jobs() == {}
 
 
 @pytest.mark.slow

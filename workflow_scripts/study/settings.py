@@ -79,7 +79,7 @@ def _search(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
     return {"search": study.searches[wildcards["search"]].description()}
 
 
-def _figure(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+def _style(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"style": study.config.figures}
 
 
@@ -99,7 +99,8 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "detect": _detect,
     "evaluate": _evaluate,
     "search": _search,
-    "figure": _figure,
+    "figure": _style,
+    "report": _style,
     "study": _study,
 }
 """Rules whose jobs depend on the study by more than their inputs, which are not listed here."""

@@ -110,12 +110,14 @@ def chart(panel: Panel) -> dict[str, Any]:
             title=alt.TitleParams(alt.expr("series + ' (%)'"), anchor="start", frame="group"),
         )
     )
-    return _styled(layered).to_dict()
+    with alt.data_transformers.enable(consolidate_datasets=False):
+        return _styled(layered).to_dict()
 
 
-def _x(title: str = "iterations") -> alt.X:
-    axis = alt.Axis(title=title, format="~s", grid=False, tickCount=6)
-    return alt.X("iteration:Q", axis=axis, scale=alt.Scale(zero=True, nice=False))
+def _x() -> alt.X:
+    axis = alt.Axis(title="iterations", format="~s", grid=False, tickCount=6)
+    # The padding is for the marks of the last ends.
+    return alt.X("iteration:Q", axis=axis, scale=alt.Scale(zero=True, nice=False, padding=10))
 
 
 def _y(field: str = "value") -> alt.Y:
@@ -137,13 +139,16 @@ def _ends() -> alt.LayerChart:
     ends = alt.Chart().transform_filter("datum.end != ''").transform_aggregate(groupby=["iteration", "end"])
     rule = ends.mark_rule(strokeDash=[1, 3], color="var(--curve-muted)", clip=True).encode(x=_x())
     name = ends.mark_text(dy=-6, baseline="bottom", color="var(--curve-muted)", clip=False)
-    return alt.layer(rule, name.encode(x=_x(), y=alt.value(0), text="end:N"))
+    within = alt.condition("inrange(datum.iteration, domain('x'))", alt.value(1), alt.value(0))
+    return alt.layer(rule, name.encode(x=_x(), y=alt.value(0), text="end:N", opacity=within))
 
 
 def _bands() -> alt.Chart:
-    """The intervals, as far as AP goes."""
-    known = alt.Chart().transform_filter("isValid(datum.low)")
-    band = known.transform_calculate(bottom="max(0, datum.low)", top="min(100, datum.high)")
+    """The intervals, as far as AP goes; where there is none, they are as thin as the line."""
+    band = alt.Chart().transform_calculate(
+        bottom="isValid(datum.low) ? max(0, datum.low) : datum.value",
+        top="isValid(datum.high) ? min(100, datum.high) : datum.value",
+    )
     return band.mark_area(opacity=0.18, clip=True).encode(
         x=_x(), y=_y("bottom"), y2="top:Q", color=_colour(), detail="line:N"
     )
@@ -178,16 +183,21 @@ def _checkpoints() -> alt.Chart:
 
 def _looked_at() -> alt.Chart:
     """A ring around the checkpoint that the pointer or the keyboard is at."""
-    chosen = alt.Chart().transform_filter("datum.id === at")
-    return chosen.mark_point(size=240, strokeWidth=2, color="var(--curve-ink)", opacity=1).encode(
-        x=_x(), y=_y()
-    )
+    chosen = alt.condition("datum.id === at", alt.value(1), alt.value(0))
+    ring = alt.Chart().mark_point(size=240, strokeWidth=2, color="var(--curve-ink)", clip=True)
+    return ring.encode(x=_x(), y=_y(), opacity=chosen)
 
 
 def _targets() -> alt.Chart:
-    """What the pointer meets: for each place the checkpoint nearest to it, with what is known about it."""
+    """What the pointer meets: for each place the checkpoint nearest to it."""
     nearest = alt.selection_point(
-        name="hover", fields=["id"], nearest=True, on="pointerover", clear="pointerout", empty=False
+        name="hover",
+        fields=["id"],
+        nearest=True,
+        toggle=False,
+        on="pointerover",
+        clear="pointerout",
+        empty=False,
     )
     view = alt.selection_interval(
         name="zoomed",
@@ -196,31 +206,8 @@ def _targets() -> alt.Chart:
         zoom="wheel![event.ctrlKey || event.metaKey || event.shiftKey]",
         translate="[mousedown, window:mouseup] > window:mousemove!",
     )
-    points = (
-        alt.Chart()
-        .transform_filter("!datum.start")
-        .transform_calculate(
-            heading="series + ' ' + format(datum.value, '.1f') + (isValid(datum.low)"
-            " ? ' (' + format(datum.low, '.1f') + ' to ' + format(datum.high, '.1f') + ')' : '')",
-            told="join(datum.schedules, ', ')",
-        )
-    )
-    return (
-        points.mark_point(size=400, opacity=0, clip=True)
-        .encode(
-            x=_x(),
-            y=_y(),
-            tooltip=[
-                alt.Tooltip("heading:N", title="title"),
-                alt.Tooltip("initialisation:N", title="start"),
-                alt.Tooltip("told:N", title="schedules"),
-                alt.Tooltip("iteration:Q", title="iteration", format=","),
-                alt.Tooltip("segment:N", title="checkpoint"),
-                alt.Tooltip("source:N", title="source"),
-            ],
-        )
-        .add_params(nearest, view)
-    )
+    points = alt.Chart().transform_filter("!datum.start").mark_point(size=400, opacity=0, clip=True)
+    return points.encode(x=_x(), y=_y()).add_params(nearest, view)
 
 
 def _styled(layered: alt.LayerChart) -> alt.LayerChart:
@@ -235,7 +222,7 @@ def _styled(layered: alt.LayerChart) -> alt.LayerChart:
             labelColor=ink, titleColor=ink, titleFontWeight="normal", labelFontSize=12, titleFontSize=12
         ).to_dict()
         | {"domainColor": muted, "tickColor": muted, "gridColor": grid},
-        title=alt.TitleConfig(color=ink, fontSize=13, fontWeight="normal", offset=24),
+        title=alt.TitleConfig(color=ink, fontSize=13, fontWeight="normal", offset=20),
     )
 
 

@@ -87,20 +87,21 @@ def place(page: Page, iteration: float, value: float) -> tuple[float, float]:
 
 
 def point_at(page: Page, iteration: float, value: float) -> str:
-    """What is said of a place in the chart once the pointer is there."""
+    """What is shown beside a place in the chart once the pointer is there."""
     x, y = place(page, iteration, value)
     page.mouse.move(x - 60, y - 60)
     page.mouse.move(x, y, steps=3)
     page.wait_for_selector("#fig1 .curves-tip:not(:empty)")
-    return tip(page)
+    return page.locator("#fig1 .curves-tip").inner_text()
 
 
 def lines(page: Page) -> int:
     return page.locator("#fig1 .mark-line path").count()
 
 
-def tip(page: Page) -> str:
-    return page.locator("#fig1 .curves-tip").inner_text()
+def told(page: Page) -> str:
+    """All that is told of a checkpoint, below the chart."""
+    return page.locator("#fig1 .curves-readout").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -114,14 +115,17 @@ def tip(page: Page) -> str:
 def test_pointing_at_a_checkpoint_tells_its_value_interval_and_source(
     page: Page, iteration: int, value: float, start: str, schedules: str, segment: str
 ) -> None:
-    """Two seeds 1 apart: 1/4 is their mean's variance. Of 100 replicates 1 off either way it is 100/99. By Satterthwaite
-    that has 25.4 degrees of freedom, of which a table says 2.058."""
-    told = point_at(page, iteration, value)
+    """Two seeds 1 apart: their mean has a variance of 1/4, and its 100 replicates, 1 off either way, one of 100/99.
+
+    By Satterthwaite the sum has 25.4 degrees of freedom, of which a table says 2.058.
+    """
+    beside = point_at(page, iteration, value)
+    below = told(page)
 
     half = 2.058 * (1 / 4 + 100 / 99) ** 0.5
     key = {"random init": "random", "w/ pre-train": "pretrained"}[start]
-    assert f"box AP {value} (" in told
-    low, high = re.search(r"\((\S+) to (\S+)\)", told).groups()
+    assert f"box AP {value} (" in beside and f"box AP {value} (" in below
+    low, high = re.search(r"\((\S+) to (\S+)\)", beside).groups()
     assert float(low.replace("−", "-")) == pytest.approx(value - half, abs=0.051)
     assert float(high) == pytest.approx(value + half, abs=0.051)
     for expected in (
@@ -130,16 +134,18 @@ def test_pointing_at_a_checkpoint_tells_its_value_interval_and_source(
         str(iteration),
         f"evaluation/{key}-seed{{0,1}}/{segment}/metrics.json",
     ):
-        assert expected in told
-    assert f"seed 0: {value - 0.5}, seed 1: {value + 0.5}" in told
+        assert expected in below
+    assert f"{start}, {schedules}\niteration {iteration}" in beside
+    assert f"seed 0: {value - 0.5}, seed 1: {value + 0.5}" in below
 
 
 def test_the_legend_switches_initialisations_and_schedules(page: Page) -> None:
     assert lines(page) == 4
     page.get_by_role("button", name="3x").click()
-    page.wait_for_function("document.querySelectorAll('#fig1 .mark-line path').length === 4")
     # The trunk is the line of the longest schedule: it stays as far as the shorter one uses it.
+    page.wait_for_function("document.querySelectorAll('#fig1 .mark-rule line').length === 1")
     assert max(axis(page, "x")[0]) == 40
+    assert "random init, 2x, 3x\niteration 20" in point_at(page, 30, 14.5)
     button = page.get_by_role("button", name="random init")
     button.click()
     page.wait_for_function("document.querySelectorAll('#fig1 .mark-line path').length === 2")
@@ -212,19 +218,19 @@ def test_the_keyboard_goes_along_curves_and_is_told_what_is_there(page: Page) ->
         page.keyboard.press("Tab")
         if chart.evaluate("element => element === document.activeElement"):
             break
-    told = []
+    found = []
     for key in ("End", "ArrowLeft", "ArrowLeft", "ArrowDown", "Home", "End", "ArrowDown", "Escape"):
         page.keyboard.press(key)
-        told.append(tip(page).splitlines()[1:3])
+        found.append(told(page).split(" · ")[1:4])
 
-    assert told == [
-        ["random init, 2x", "iteration 40 (tail-2x)"],
-        ["random init, 2x", "iteration 30 (tail-2x)"],
-        ["random init, 2x, 3x", "iteration 20 (trunk)"],
-        ["random init, 2x, 3x", "iteration 20 (trunk)"],
-        ["random init, 2x, 3x", "iteration 10 (trunk)"],
-        ["random init, 3x", "iteration 50 (tail-3x)"],
-        ["w/ pre-train, 2x", "iteration 40 (tail-2x)"],
+    assert found == [
+        ["random init, 2x", "iteration 40", "tail-2x"],
+        ["random init, 2x", "iteration 30", "tail-2x"],
+        ["random init, 2x, 3x", "iteration 20", "trunk"],
+        ["random init, 2x, 3x", "iteration 20", "trunk"],
+        ["random init, 2x, 3x", "iteration 10", "trunk"],
+        ["random init, 3x", "iteration 50", "tail-3x"],
+        ["w/ pre-train, 2x", "iteration 40", "tail-2x"],
         [],
     ]
     assert page.locator("#fig1 [aria-live=polite]").count() == 1

@@ -30,7 +30,7 @@
       const metrics = union(panels.map((panel) => panel.series));
       this.metric = metrics[0];
       this.category = "";
-      this.method = make("span");
+      this.note = make("p", { class: "curves-note" });
       this.categories = make("select", { change: (event) => this.set({ category: event.target.value }) });
       const choice = make(
         "select",
@@ -48,8 +48,7 @@
         this.zooms(),
       );
       const drawn = make("div", { class: "curves-panels" }, ...this.panels.map((panel) => panel.element));
-      const note = make("p", { class: "curves-note" }, `${HINT} `, this.method);
-      still.before(make("div", { class: "curves" }, controls, drawn, note));
+      still.before(make("div", { class: "curves" }, controls, drawn, this.note));
       still.classList.add("curves-still");
       this.update();
     }
@@ -93,19 +92,22 @@
       this.categories.value = this.category;
       const series = this.category ? `${this.metric}, ${this.category}` : this.metric;
       const methods = union(this.panels.map((panel) => panel.of.methods[series] ?? []));
-      this.method.textContent = methods.length ? `Bands are 95% intervals: ${methods.join("; ")}.` : "";
+      const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "";
+      const [open] = this.panels.map((panel) => panel.of.unconverged).filter(Boolean);
+      this.note.textContent = bands + (open ? `Open marks have not converged: ${open}.` : "");
       for (const panel of this.panels) panel.show(series, this.hidden);
     }
   }
 
-  // One chart, and beside the checkpoint that is looked at what is known of it.
+  // One chart: beside the checkpoint that is looked at its value, and below the chart all that is known of it.
   class Panel {
     constructor(described, several) {
       this.of = described;
       this.records = described.chart.data.values.filter((record) => !record.start);
       this.at = null;
       const plot = make("div", { class: "curves-plot" });
-      this.tip = make("p", { class: "curves-tip", "aria-live": "polite" });
+      this.tip = make("p", { class: "curves-tip", "aria-hidden": "true" });
+      this.readout = make("p", { class: "curves-readout", "aria-live": "polite" }, HINT);
       const keys =
         "Left and right go along a curve, up and down to another curve, Home and End to its ends; plus, minus and 0 zoom.";
       const frame = {
@@ -118,7 +120,7 @@
         blur: () => this.look(null),
       };
       const title = several ? make("p", { class: "curves-title" }, described.title) : "";
-      this.element = make("div", {}, title, make("div", frame, plot, this.tip));
+      this.element = make("div", {}, title, make("div", frame, plot, this.tip), this.readout);
       this.ready = window.vegaEmbed(plot, described.chart, {
         mode: "vega-lite",
         renderer: "svg",
@@ -152,7 +154,9 @@
     async look(record) {
       if (!this.view) return;
       this.at = record;
-      this.tip.replaceChildren(...(record ? this.told(record) : []));
+      const told = record ? this.told(record) : [];
+      this.tip.replaceChildren(...told.slice(0, 3).map((part) => part.cloneNode(true)));
+      this.readout.replaceChildren(...(record ? told.flatMap((part, index) => (index ? [" · ", part] : [part])) : [HINT]));
       await this.view.signal("at", record ? record.id : null).runAsync();
       if (record && record === this.at) this.place(record);
     }
@@ -167,22 +171,21 @@
       this.tip.style.top = `${y > height + GAP ? y - height - GAP : y + GAP}px`;
     }
 
-    // What is known of a checkpoint.
+    // What is known of a checkpoint, part by part: first what is shown beside it.
     told(record) {
       const [mean, low, high, ...values] = record[this.series];
       const interval = low === null ? "no interval" : `${one(low)} to ${one(high)}`;
       const seeds = values.map((value, index) => [this.of.seeds[index], value]).filter(([, value]) => value !== null);
-      const lines = [
-        `${record.initialisation}, ${record.schedules.join(", ")}`,
-        `iteration ${record.iteration.toLocaleString("en")} (${record.segment})`,
+      const told = [
+        make("strong", {}, `${this.series} ${one(mean)} (${interval})`),
+        make("span", {}, `${record.initialisation}, ${record.schedules.join(", ")}`),
+        make("span", {}, `iteration ${record.iteration.toLocaleString("en")}`),
+        record.segment,
         seeds.length > 1 ? seeds.map(([seed, value]) => `seed ${seed}: ${one(value)}`).join(", ") : "",
         record.end && !record.converged ? "not converged" : "",
-      ];
-      return [
-        make("strong", {}, `${this.series} ${one(mean)} (${interval})`),
-        ...lines.filter(Boolean).map((line) => make("span", {}, line)),
         make("code", {}, record.source),
       ];
+      return told.filter(Boolean);
     }
 
     key(event) {

@@ -173,7 +173,12 @@ def _cells(panel: Panel, point: pd.DataFrame, replicates: Replicates) -> dict[st
             replicates.of(source, iteration, (iou_type, metric))
             for source, iteration in zip(rows["source"], rows["iteration"], strict=True)
         ]
-        mean = pd.concat(resampled, axis=1).mean(axis=1, skipna=False).dropna()
+        known = all(map(len, resampled))  # for all seeds or for none
+        mean = (
+            pd.concat(resampled, axis=1).mean(axis=1, skipna=False).dropna()
+            if known
+            else pd.Series(dtype=float)
+        )
         found = estimate(Sample(values, mean, tuple(rows["source"])))
         low, high = found.interval or (None, None)
         seeds = [values.get(seed) for seed in panel.seeds]

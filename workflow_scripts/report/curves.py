@@ -20,6 +20,7 @@ from matplotlib.colors import to_hex
 from workflow_scripts.figures.style import Style
 from workflow_scripts.report.checkpoints import Categories, Panel, panels
 from workflow_scripts.report.comparisons import Replicates
+from workflow_scripts.tables.convergence import UNCONVERGED_IF
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS
 
 HEIGHT = 340
@@ -69,6 +70,7 @@ def described(panel: Panel) -> dict[str, Any]:
         "series": panel.series,
         "categories": panel.categories,
         "methods": panel.methods,
+        "unconverged": "" if all(record["converged"] for record in panel.records) else UNCONVERGED_IF,
         "initialisations": {label: name for name, label in INITIALISATION_LABELS.items() if label in started},
         "schedules": panel.schedules,
         "seeds": panel.seeds,
@@ -115,7 +117,7 @@ def chart(panel: Panel) -> dict[str, Any]:
 
 
 def _x() -> alt.X:
-    axis = alt.Axis(title="iterations", format="~s", grid=False, tickCount=6)
+    axis = alt.Axis(title="iterations", labelExpr="format(datum.value, '~s')", grid=False, tickCount=6)
     # The padding is for the marks of the last ends.
     return alt.X("iteration:Q", axis=axis, scale=alt.Scale(zero=True, nice=False, padding=10))
 

@@ -62,7 +62,7 @@ rule report:
         verdicts=LAYOUT.verdicts,
         figures=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.figure(name)],
         tables=[file for name in LAYOUT.asked(figures=False) for file in LAYOUT.table(name)],
-        replicates=lambda wildcards: LAYOUT.asked_replicates(chosen),
+        intervals=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.intervals_of(name)],
         metrics=lambda wildcards: LAYOUT.asked_metrics(chosen),
         searches=LAYOUT.asked_searches(),
         sources=LAYOUT.asked_tables(),
@@ -93,7 +93,7 @@ rule report:
         **job(
             "report",
             *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
-            *("manifests", "pretrainings", "trainings", "replicates", "metrics", "template", "captions"),
+            *("manifests", "pretrainings", "trainings", "intervals", "metrics", "template", "captions"),
             style=STUDY.config.figures,
             untracked={"planned": planned(STUDY)},
         ),

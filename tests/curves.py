@@ -9,6 +9,7 @@ import pytest
 
 from tests.figures import evaluations
 from workflow_scripts.report import build
+from workflow_scripts.report.bands import intervals
 
 REPORTS = Path(__file__).parents[1] / "reports"
 CATEGORIES = {"person": 10.0, "</script><b>ball": -2.0}
@@ -30,9 +31,9 @@ def table(seeds: tuple[int, ...] = (0,)) -> pd.DataFrame:
     return both.assign(segment=segment, source=folder + "/metrics.json")
 
 
-def write(folder: Path, rows: pd.DataFrame, replicates: bool = True) -> dict[str, list[Path]]:
-    """The metrics, with categories, and the replicates behind a table, as files; their paths relative to the folder."""
-    found: dict[str, list[Path]] = {"metrics": [], "replicates": []}
+def write(rows: pd.DataFrame) -> tuple[list[Path], pd.DataFrame]:
+    """The metrics behind a table, with categories, as files in the working folder; and the intervals of its values."""
+    metrics, replicates = [], []
     for source, own in rows.groupby("source"):
         numbers = own.drop_duplicates(["iteration", "iou_type", "metric"])
         checkpoints = [
@@ -46,31 +47,23 @@ def write(folder: Path, rows: pd.DataFrame, replicates: bool = True) -> dict[str
             }
             for iteration, at in numbers.groupby("iteration")
         ]
-        metrics = folder / str(source)
-        metrics.parent.mkdir(parents=True, exist_ok=True)
-        metrics.write_text(json.dumps({"checkpoints": checkpoints}), encoding="utf-8")
-        found["metrics"].append(Path(str(source)))
-        if replicates:
-            resampled = [
-                (
-                    row["iteration"],
-                    number,
-                    row["iou_type"],
-                    row["metric"],
-                    row["value"] + (-1) ** number * SWING,
-                )
-                for row in numbers.to_dict("records")
-                for number in range(REPLICATES)
-            ]
-            columns = ["iteration", "replicate", "iou_type", "metric", "value"]
-            beside = Path(str(source)).with_name("replicates.csv")
-            pd.DataFrame(resampled, columns=columns).to_csv(folder / beside, index=False)
-            found["replicates"].append(beside)
-    return found
+        path = Path(str(source))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"checkpoints": checkpoints}), encoding="utf-8")
+        metrics.append(path)
+        replicates.append(path.with_name("replicates.csv"))
+        resampled = [
+            (row["iteration"], number, row["iou_type"], row["metric"], row["value"] + (-1) ** number * SWING)
+            for row in numbers.to_dict("records")
+            for number in range(REPLICATES)
+        ]
+        columns = ["iteration", "replicate", "iou_type", "metric", "value"]
+        pd.DataFrame(resampled, columns=columns).to_csv(replicates[-1], index=False)
+    return metrics, intervals(rows, replicates)
 
 
-def report(folder: Path, rows: pd.DataFrame, image: bytes, *options: str) -> Path:
-    """The report of a study with this one figure, in the folder."""
+def report(rows: pd.DataFrame, image: bytes, *options: str) -> Path:
+    """The report of a study with this one figure, in the working folder."""
     study = {
         "scale": "mini",
         "notes": [],
@@ -78,17 +71,16 @@ def report(folder: Path, rows: pd.DataFrame, image: bytes, *options: str) -> Pat
         "iterations": {"planned": 100, "without_sharing": 180},
         "schedules": {},
     }
-    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
-    (folder / "fig1.png").write_bytes(image)
-    rows.to_csv(folder / "fig1-evaluations.csv", index=False)
-    files = write(folder, rows)
-    line = ["build", "--study", "study.json", "--output", "report.html"]
-    line += ["--figures", "fig1.png", "--sources", "fig1-evaluations.csv", *options]
-    for name, paths in files.items():
-        line += [f"--{name}", *map(str, paths)]
+    Path("study.json").write_text(json.dumps(study), encoding="utf-8")
+    Path("fig1.png").write_bytes(image)
+    rows.to_csv("fig1-evaluations.csv", index=False)
+    metrics, found = write(rows)
+    found.to_csv("fig1-intervals.csv", index=False)
+    line = ["build", "--study", "study.json", "--output", "report.html", "--figures", "fig1.png", *options]
+    line += ["--sources", "fig1-evaluations.csv", "--intervals", "fig1-intervals.csv"]
+    line += ["--metrics", *map(str, metrics)]
     line += ["--template", str(REPORTS / "report.html.j2"), "--captions", str(REPORTS / "captions.yaml")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
         patch.setattr(sys, "argv", line)
         build.main()
-    return folder / "report.html"
+    return Path("report.html").resolve()

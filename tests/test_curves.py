@@ -10,8 +10,8 @@ from tests.curves import BELOW, CATEGORIES, SWING, table, write
 from tests.figures import counts, enhanced, less_data
 from workflow_scripts.errors import UserError
 from workflow_scripts.figures.style import Style, parse_style
+from workflow_scripts.report.bands import intervals
 from workflow_scripts.report.checkpoints import Categories, Panel, braced, panels
-from workflow_scripts.report.comparisons import Replicates
 from workflow_scripts.report.curves import chart, curves
 
 NAMES = {"random": "random init", "pretrained": "w/ pre-train"}
@@ -20,14 +20,14 @@ KINDS = {"bbox": "box AP", "segm": "mask AP"}
 
 def panel(rows: pd.DataFrame) -> Panel:
     """Without files beside the table."""
-    (found,) = panels(rows, Replicates([]), Categories([]))
+    (found,) = panels(rows, intervals(rows, []), Categories([]))
     return found
 
 
 def of_files(folder: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Panel:
     monkeypatch.chdir(folder)
-    files = write(folder, rows)
-    (found,) = panels(rows, Replicates(files["replicates"]), Categories(files["metrics"]))
+    metrics, known = write(rows)
+    (found,) = panels(rows, known, Categories(metrics))
     return found
 
 
@@ -171,7 +171,7 @@ def test_what_has_not_converged_is_told() -> None:
 
 
 def test_each_set_of_images_and_setting_is_a_panel() -> None:
-    found = panels(less_data(), Replicates([]), Categories([]))
+    found = panels(less_data(), None, Categories([]))
 
     assert [each.title for each in found] == [
         "R50 GN, 10k subset, re-searched hyper-parameters",
@@ -183,17 +183,17 @@ def test_each_set_of_images_and_setting_is_a_panel() -> None:
 def test_there_are_no_curves_where_no_more_than_ends_were_evaluated() -> None:
     tables = {"fig5": enhanced(), "fig2": counts(), "fig1": table().assign(value=float("nan"))}
 
-    assert curves(tables, [], [], Style()) is None
+    assert curves(tables, {}, [], Style()) is None
 
 
 def test_colours_are_those_of_the_study() -> None:
     """`teal` by CSS is #008080."""
-    found = curves({"fig1": table()}, [], [], parse_style('{"colours": {"random": "teal"}}'))
+    found = curves({"fig1": table()}, {}, [], parse_style('{"colours": {"random": "teal"}}'))
 
     assert found is not None
     assert found.colours == {"random": "#008080", "pretrained": Style().colours.pretrained}
     assert "</script" not in found.library
-    assert found == curves({"fig1": table()}, [], [], parse_style('{"colours": {"random": "teal"}}'))
+    assert found == curves({"fig1": table()}, {}, [], parse_style('{"colours": {"random": "teal"}}'))
 
 
 def test_metrics_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page, under a policy that forbids all that it does not need."""
     image = BytesIO()
     Image.new("RGB", (700, 400), (200, 30, 160)).save(image, "png")
-    page = report(tmp_path_factory.mktemp("curves"), table(seeds=(0, 1)), image.getvalue())
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.chdir(tmp_path_factory.mktemp("curves"))
+    page = report(table(seeds=(0, 1)), image.getvalue())
+    monkeypatch.undo()
     text = page.read_text(encoding="utf-8")
     meta = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page.write_text(text.replace("<head>", f"<head>{meta}", 1), encoding="utf-8")

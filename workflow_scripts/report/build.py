@@ -43,7 +43,7 @@ from workflow_scripts.report.sections import (
 from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.results import read_results
-from workflow_scripts.tables.tidy import schedule_order
+from workflow_scripts.tables.tidy import read_intervals, schedule_order
 
 FIRST = "fig1"
 """The figure that stands beside the answer, where the study has it."""
@@ -111,7 +111,7 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
         ],
         "curves": curves(
             {figure["name"]: sources[figure["name"]] for figure in figures if figure["name"] in sources},
-            map(Path, arguments.replicates),
+            {experiment_of(path): read_intervals(path) for path in map(Path, arguments.intervals)},
             map(Path, arguments.metrics),
             parse_style(arguments.style),
         ),
@@ -191,8 +191,8 @@ def main() -> None:
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
         ("pretrainings", "summaries of pre-trainings"),
-        ("replicates", "replicates.csv of the evaluations behind the figures: intervals of their curves"),
-        ("metrics", "metrics.json of the same: categories of their curves"),
+        ("intervals", "CSV files of report/bands: intervals of the figures' curves"),
+        ("metrics", "metrics.json of the evaluations behind the figures: categories of their curves"),
         ("trainings", "metrics.jsonl of each training, whose records tell what it cost"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], help=what)

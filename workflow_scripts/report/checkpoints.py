@@ -14,7 +14,7 @@ import msgspec
 import pandas as pd
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.report.comparisons import LABELS, Arm, Replicates, metric_label
+from workflow_scripts.report.comparisons import LABELS, Arm, metric_label
 from workflow_scripts.report.intervals import Sample, estimate
 from workflow_scripts.tables.convergence import converged
 from workflow_scripts.tables.tidy import (
@@ -23,11 +23,13 @@ from workflow_scripts.tables.tidy import (
     IOU_TYPE_LABELS,
     MAIN,
     schedule_order,
+    with_intervals,
 )
 
 DIGITS = 4
 """Of values in percent: far below what an evaluation tells, and a third of the digits that there are."""
-SERIES = ["series", "iou_type", "metric"]
+NOT_RESAMPLED = pd.Series(dtype=float)
+"""Categories are not scored on resamples of the images: their intervals are over seeds."""
 
 
 @dataclass
@@ -66,25 +68,26 @@ class Categories:
 
         metric: what categories are measured by, such as AP.
         """
-        checkpoints = rows.drop(columns=["iou_type", "metric", "value"]).drop_duplicates()
+        numbers = ["iou_type", "metric", "value", "low", "high", "method"]
+        checkpoints = rows.drop(columns=numbers).drop_duplicates()
         found = checkpoints.merge(self.table, on=["source", "iteration"])
         of = found["iou_type"].map(IOU_TYPE_LABELS) + f" {metric}"
-        return found.assign(metric=found["category"], of=of, series=of + ", " + found["category"])
+        return found.assign(of=of, series=of + ", " + found["category"])
 
 
-def panels(table: pd.DataFrame, replicates: Replicates, categories: Categories) -> list[Panel]:
+def panels(table: pd.DataFrame, intervals: pd.DataFrame | None, categories: Categories) -> list[Panel]:
     """A panel for each of a figure's models and sets of images; none where nothing was evaluated along the way.
 
-    table: as `tidy.read_evaluations` reads it.
+    table: as `tidy.read_evaluations` reads it. intervals: as `tidy.read_intervals`; None leaves them out.
     """
     ends = converged(table)
     found = []
     for labels, rows in table.groupby(LABELS, sort=False):
-        measured = rows.dropna(subset="value")
+        measured = with_intervals(rows.dropna(subset="value"), intervals)
         if measured.groupby("run")["iteration"].nunique().max() > 1:
             arm = Arm(*labels)
             own = ends[(ends[LABELS] == list(labels)).all(axis=1)]
-            found.append(_panel(arm, measured, replicates, categories, own))
+            found.append(_panel(arm, measured, categories, own))
     return found
 
 
@@ -104,12 +107,11 @@ def _shared(texts: list[str]) -> int:
     return sum(1 for _ in takewhile(lambda found: len(set(found)) == 1, zip(*texts, strict=False)))
 
 
-def _panel(
-    arm: Arm, rows: pd.DataFrame, replicates: Replicates, categories: Categories, ends: pd.DataFrame
-) -> Panel:
+def _panel(arm: Arm, rows: pd.DataFrame, categories: Categories, ends: pd.DataFrame) -> Panel:
     main = MAIN[arm.train_set]
     named = rows.assign(
-        series=[metric_label(metric) for metric in zip(rows["iou_type"], rows["metric"], strict=True)]
+        series=[metric_label(metric) for metric in zip(rows["iou_type"], rows["metric"], strict=True)],
+        category=None,
     )
     parts = categories.beside(rows, main[1]).dropna(subset="value")
     measured = pd.concat([named, parts])
@@ -125,14 +127,14 @@ def _panel(
         for row in ends.dropna(subset="converged").to_dict("records")
     }
     for initialisation in INITIALISATIONS:
-        _draw(panel, measured[measured["initialisation"] == initialisation], replicates)
+        _draw(panel, measured[measured["initialisation"] == initialisation])
     for record in panel.records:
         record["mask"] = sum(1 << panel.schedules.index(name) for name in record["schedules"])
         record["converged"] = flags.get((record["initialisation"], record["end"]), True)
     return panel
 
 
-def _draw(panel: Panel, rows: pd.DataFrame, replicates: Replicates) -> None:
+def _draw(panel: Panel, rows: pd.DataFrame) -> None:
     """Add the records of one initialisation: each schedule, longest first, from where it leaves what is told."""
     told: dict[tuple[int, str], dict[str, Any]] = {}
     for schedule in reversed(panel.schedules):
@@ -154,7 +156,7 @@ def _draw(panel: Panel, rows: pd.DataFrame, replicates: Replicates) -> None:
                     "source": source,
                     "start": False,
                     "end": "",
-                    **_cells(panel, point, replicates),
+                    **_cells(panel, point),
                 }
                 told[iteration, source] = record
                 panel.records.append(record)
@@ -164,28 +166,21 @@ def _draw(panel: Panel, rows: pd.DataFrame, replicates: Replicates) -> None:
             before["end"] = schedule
 
 
-def _cells(panel: Panel, point: pd.DataFrame, replicates: Replicates) -> dict[str, list[float | None]]:
+def _cells(panel: Panel, point: pd.DataFrame) -> dict[str, list[float | None]]:
     """Mean, interval and the seeds' values of each series at one checkpoint; remembers the intervals' methods."""
     cells = {}
-    for (series, iou_type, metric), rows in point.groupby(SERIES, sort=False):
+    for series, rows in point.groupby("series", sort=False):
         values = pd.Series(rows["value"].to_numpy(), index=rows["seed"].astype(int))
-        resampled = [
-            replicates.of(source, iteration, (iou_type, metric))
-            for source, iteration in zip(rows["source"], rows["iteration"], strict=True)
-        ]
-        known = all(map(len, resampled))  # for all seeds or for none
-        mean = (
-            pd.concat(resampled, axis=1).mean(axis=1, skipna=False).dropna()
-            if known
-            else pd.Series(dtype=float)
-        )
-        found = estimate(Sample(values, mean, tuple(rows["source"])))
-        low, high = found.interval or (None, None)
+        low, high, method = rows[["low", "high", "method"]].iloc[0]
+        if rows["category"].notna().all():
+            found = estimate(Sample(values, NOT_RESAMPLED, tuple(rows["source"])))
+            low, high = found.interval or (None, None)
+            method = found.method
         seeds = [values.get(seed) for seed in panel.seeds]
-        cells[series] = [
-            None if x is None else round(float(x), DIGITS) for x in (found.value, low, high, *seeds)
-        ]
-        panel.methods.setdefault(series, found.method)
+        numbers = (values.mean(), low, high, *seeds)
+        cells[str(series)] = [None if pd.isna(x) else round(float(x), DIGITS) for x in numbers]
+        if isinstance(method, str):
+            panel.methods.setdefault(str(series), method)
     return cells
 
 

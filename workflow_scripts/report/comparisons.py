@@ -50,27 +50,6 @@ def metric_label(metric: Metric) -> str:
     return f"{IOU_TYPE_LABELS[metric[0]]} {metric[1]}"
 
 
-class Replicates:
-    """Metrics on resamples of the validation images, read when they are asked for."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        """paths: files beside the metrics that they resample."""
-        self._paths = {path.parent: path for path in paths}
-        self._read: dict[Path, dict[tuple[int, str, str], pd.Series]] = {}
-
-    def of(self, source: str | Path, iteration: int, metric: Metric) -> pd.Series:
-        """A metric of a checkpoint whose metrics are in `source`, by replicate; empty where there are none.
-
-        Raises `UserError` where the file beside the source is no table of replicates.
-        """
-        folder = Path(source).parent
-        if folder not in self._paths:
-            return pd.Series(dtype=float)
-        if folder not in self._read:
-            self._read[folder] = _read_replicates(self._paths[folder])
-        return self._read[folder].get((iteration, *metric), pd.Series(dtype=float))
-
-
 class Results:
     """Evaluations and their replicates."""
 
@@ -94,7 +73,8 @@ class Results:
             for (*labels, initialisation), group in rows.groupby([*LABELS, "initialisation"])
         }
         self._gains = gains(rows)
-        self._replicates = Replicates(replicates)
+        self._replicate_files = {path.parent: path for path in replicates}
+        self._replicates: dict[Path, dict[tuple[int, str, str], pd.Series]] = {}
 
     def arms(self, **labels: str) -> list[Arm]:
         """The arms with these labels that both initialisations trained, in alphabetical order."""
@@ -184,11 +164,19 @@ class Results:
         if rows.empty:
             return None
         resampled = [
-            self._replicates.of(row["source"], row["iteration"], (row["iou_type"], row["metric"]))
+            self._resampled(Path(row["source"]).parent, row["iteration"], row["iou_type"], row["metric"])
             for row in rows.to_dict("records")
         ]
         replicates = pd.concat(resampled, axis=1).mean(axis=1, skipna=False).dropna()
         return Sample(rows.set_index("seed")["value"], replicates, tuple(rows["source"]))
+
+    def _resampled(self, folder: Path, iteration: int, iou_type: str, metric: str) -> pd.Series:
+        """The replicates of a checkpoint's metric in `folder`, by number; empty where there are none."""
+        if folder not in self._replicate_files:
+            return pd.Series(dtype=float)
+        if folder not in self._replicates:
+            self._replicates[folder] = _read_replicates(self._replicate_files[folder])
+        return self._replicates[folder].get((iteration, iou_type, metric), pd.Series(dtype=float))
 
 
 def _read_replicates(path: Path) -> dict[tuple[int, str, str], pd.Series]:

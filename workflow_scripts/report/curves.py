@@ -19,7 +19,6 @@ from matplotlib.colors import to_hex
 
 from workflow_scripts.figures.style import Style
 from workflow_scripts.report.checkpoints import Categories, Panel, panels
-from workflow_scripts.report.comparisons import Replicates
 from workflow_scripts.tables.convergence import UNCONVERGED_IF
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS
 
@@ -42,16 +41,19 @@ class Curves:
 
 
 def curves(
-    tables: Mapping[str, pd.DataFrame], replicates: Iterable[Path], metrics: Iterable[Path], style: Style
+    tables: Mapping[str, pd.DataFrame],
+    intervals: Mapping[str, pd.DataFrame],
+    metrics: Iterable[Path],
+    style: Style,
 ) -> Curves | None:
     """The curves of the figures whose tidy `tables` hold any; None where none does.
 
-    replicates, metrics: of the evaluations that the tables were gathered from, for intervals and for categories.
-    Raises `UserError` where one of these files cannot be read.
+    intervals: by figure, those of its table, if it has some. metrics: files of the evaluations that the tables were
+    gathered from, for categories. Raises `UserError` where one of them cannot be read.
     """
     evaluated = {name: table for name, table in tables.items() if set(table.columns) >= CURVE_COLUMNS}
-    resampled, categories = Replicates(replicates), Categories(metrics)
-    found = {name: panels(table, resampled, categories) for name, table in evaluated.items()}
+    categories = Categories(metrics)
+    found = {name: panels(table, intervals.get(name), categories) for name, table in evaluated.items()}
     figures = {name: [described(panel) for panel in own] for name, own in found.items() if own}
     if not figures:
         return None

@@ -11,7 +11,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.curves import CATEGORIES, report, table
 
@@ -98,10 +98,6 @@ def point_at(page: Page, iteration: float, value: float) -> str:
     return page.locator("#fig1 .curves-tip").inner_text()
 
 
-def lines(page: Page) -> int:
-    return page.locator("#fig1 .mark-line path").count()
-
-
 def told(page: Page) -> str:
     """All that is told of a checkpoint, below the chart."""
     return page.locator("#fig1 .curves-readout").inner_text()
@@ -143,19 +139,20 @@ def test_pointing_at_a_checkpoint_tells_its_value_interval_and_source(
 
 
 def test_the_legend_switches_initialisations_and_schedules(page: Page) -> None:
-    assert lines(page) == 4
+    lines = page.locator("#fig1 .mark-line path")
+    expect(lines).to_have_count(4)
     page.get_by_role("button", name="3x").click()
     # The trunk is the line of the longest schedule: it stays as far as the shorter one uses it.
-    page.wait_for_function("document.querySelectorAll('#fig1 .mark-rule line').length === 1")
+    expect(page.locator("#fig1 .role-mark.mark-rule line")).to_have_count(1)
     assert max(axis(page, "x")[0]) == 40
     assert "random init, 2x, 3x\niteration 20" in point_at(page, 30, 14.5)
     button = page.get_by_role("button", name="random init")
     button.click()
-    page.wait_for_function("document.querySelectorAll('#fig1 .mark-line path').length === 2")
+    expect(lines).to_have_count(2)
     assert button.get_attribute("aria-pressed") == "false"
     assert "w/ pre-train" in point_at(page, 20, 10.5)
     button.click()
-    page.wait_for_function("document.querySelectorAll('#fig1 .mark-line path').length === 4")
+    expect(lines).to_have_count(4)
     assert "random init" in point_at(page, 20, 10.5)
 
 

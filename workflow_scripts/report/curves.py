@@ -138,7 +138,7 @@ def _colour() -> alt.Color:
     return _by_initialisation(alt.Color, {name: f"var(--curve-{name})" for name in INITIALISATIONS})
 
 
-def _ends() -> alt.LayerChart:
+def _ends() -> Any:
     """Where schedules end: a dotted line, and their names above."""
     ends = alt.Chart().transform_filter("datum.end != ''").transform_aggregate(groupby=["iteration", "end"])
     rule = ends.mark_rule(strokeDash=[1, 3], color="var(--curve-muted)", clip=True).encode(x=_x())
@@ -214,7 +214,7 @@ def _targets() -> alt.Chart:
     return points.encode(x=_x(), y=_y()).add_params(nearest, view)
 
 
-def _styled(layered: alt.LayerChart) -> alt.LayerChart:
+def _styled(layered: Any) -> Any:
     muted, ink, grid = (f"var(--curve-{name})" for name in ("muted", "ink", "grid"))
     return layered.configure(
         background="transparent",

@@ -145,7 +145,8 @@ def test_the_legend_switches_initialisations_and_schedules(page: Page) -> None:
     # The trunk is the line of the longest schedule: it stays as far as the shorter one uses it.
     expect(page.locator("#fig1 .role-mark.mark-rule line")).to_have_count(1)
     assert max(axis(page, "x")[0]) == 40
-    assert "random init, 2x, 3x\niteration 20" in point_at(page, 30, 14.5)
+    assert "random init, 2x, 3x\niteration 20" in point_at(page, 20, 10.5)
+    assert "random init, 2x\niteration 30" in point_at(page, 30, 14.5)
     button = page.get_by_role("button", name="random init")
     button.click()
     expect(lines).to_have_count(2)

@@ -4,17 +4,19 @@ Where a point of the chart lies on the screen is told by the axes' labels, not b
 """
 
 import re
-import shutil
 from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser import PATIENCE, chromium, visit
 from tests.curves import CATEGORIES, report, table
 
+expect.set_options(timeout=PATIENCE)
 pytestmark = pytest.mark.needs_chromium
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 """Nothing is loaded, and no code is made from text."""
@@ -23,10 +25,8 @@ PERSON = next(iter(CATEGORIES))
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1000, "height": 900}, color_scheme="light")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 
@@ -269,11 +269,21 @@ def test_print_shows_the_static_figure(page: Page) -> None:
 
 
 def test_without_javascript_the_static_figure_shows(browser: Browser, address: str) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(address)
+    with visit(browser, address, java_script_enabled=False) as opened:
+        assert opened.page.locator("#fig1 img").is_visible()
+        assert opened.page.locator(".curves").count() == 0
+        assert "vegaEmbed" not in opened.page.inner_text("body")
 
-    assert page.locator("#fig1 img").is_visible()
-    assert page.locator(".curves").count() == 0
-    assert "vegaEmbed" not in page.inner_text("body")
-    context.close()
+
+@pytest.mark.parametrize(("width", "theme"), [(375, "dark"), (1280, "light")])
+def test_axe_finds_nothing_serious(browser: Browser, address: str, width: int, theme: str) -> None:
+    """Without the policy that keeps the page from being looked at."""
+    with visit(browser, address, width, color_scheme=theme, bypass_csp=True) as opened:
+        opened.page.wait_for_selector("#fig1 .mark-line path")
+        opened.page.get_by_role("button", name="3x").click()
+        opened.page.locator("#fig1 [role=application]").press("End")
+        found = Axe().run(opened.page)
+        serious = [
+            each["id"] for each in found.response["violations"] if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], found.generate_report()

@@ -105,7 +105,8 @@
       this.of = described;
       this.records = described.chart.data.values.filter((record) => !record.start);
       this.at = null;
-      const plot = make("div", { class: "curves-plot" });
+      // What the keyboard is at is read out below the chart; its hundreds of marks would tell nothing.
+      const plot = make("div", { class: "curves-plot", "aria-hidden": "true" });
       this.tip = make("p", { class: "curves-tip", "aria-hidden": "true" });
       this.readout = make("p", { class: "curves-readout", "aria-live": "polite" }, HINT);
       const keys =

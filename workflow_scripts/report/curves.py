@@ -219,7 +219,6 @@ def _styled(layered: Any) -> Any:
     return layered.configure(
         background="transparent",
         font="system-ui, sans-serif",
-        # The page reads records out as the keyboard goes along them: hundreds of marks in its tree would not help.
         aria=False,
         view=alt.ViewConfig(stroke=None, cursor="crosshair"),
         axis=alt.AxisConfig(

@@ -62,6 +62,8 @@ rule report:
         verdicts=LAYOUT.verdicts,
         figures=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.figure(name)],
         tables=[file for name in LAYOUT.asked(figures=False) for file in LAYOUT.table(name)],
+        intervals=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.intervals_of(name)],
+        metrics=lambda wildcards: LAYOUT.asked_metrics(chosen),
         searches=LAYOUT.asked_searches(),
         sources=LAYOUT.asked_tables(),
         recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
@@ -73,6 +75,8 @@ rule report:
         captions=here("reports/captions.yaml"),
         code=code("report", "build", "inputs", "sections", "words")
         + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
+        + code("report", "checkpoints", "comparisons", "curves", "intervals")
+        + code("figures", "style")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
         report(f"{LAYOUT.root}/report.html", caption="../reports/snakemake/page.rst", category="Report"),
@@ -89,7 +93,8 @@ rule report:
         **job(
             "report",
             *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
-            *("manifests", "pretrainings", "trainings", "template", "captions"),
+            *("manifests", "pretrainings", "trainings", "intervals", "metrics", "template", "captions"),
+            style=STUDY.config.figures,
             untracked={"planned": planned(STUDY)},
         ),
     message:

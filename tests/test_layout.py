@@ -287,6 +287,9 @@ def test_the_report_reads_what_was_asked_for() -> None:
         path for name in (RANDOM, PRETRAINED) for path in evaluation(name, *curve, name="replicates.csv")
     ]
     assert DRAWN.replicates("fig8", chose(DECAYED)) == []
+    assert DRAWN.asked_metrics(chose(DECAYED)) == [
+        path for name in (RANDOM, PRETRAINED) for path in evaluation(name, *curve, name="metrics.json")
+    ]
     seeds = [name.replace("seed0", f"seed{seed}") for seed in (0, 1) for name in (RANDOM, PRETRAINED)]
     assert sorted(layout("fig1", seeds=[0, 1]).asked_replicates(chose(""))) == sorted(
         path for name in seeds for path in evaluation(name, *curve, name="replicates.csv")

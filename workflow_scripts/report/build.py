@@ -13,11 +13,13 @@ import msgspec
 import pandas as pd
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.figures.style import parse_style
 from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.report.answer import headline
 from workflow_scripts.report.captions import caption, caption_facts
 from workflow_scripts.report.cost import Planned, cost
+from workflow_scripts.report.curves import curves
 from workflow_scripts.report.downloads import by_stem, download, embed, shown
 from workflow_scripts.report.inputs import (
     Search,
@@ -41,7 +43,7 @@ from workflow_scripts.report.sections import (
 from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.results import read_results
-from workflow_scripts.tables.tidy import schedule_order
+from workflow_scripts.tables.tidy import read_intervals, schedule_order
 
 FIRST = "fig1"
 """The figure that stands beside the answer, where the study has it."""
@@ -107,6 +109,12 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
             {**item(name, paths), "grid": linked(paths[0], output)}
             for name, paths in sorted(by_stem(arguments.tables, "table").items())
         ],
+        "curves": curves(
+            {figure["name"]: sources[figure["name"]] for figure in figures if figure["name"] in sources},
+            {experiment_of(path): read_intervals(path) for path in map(Path, arguments.intervals)},
+            map(Path, arguments.metrics),
+            parse_style(arguments.style),
+        ),
         "cost": cost(arguments.trainings, evaluated_in(sources, searches), arguments.planned)
         if arguments.planned
         else None,
@@ -183,10 +191,13 @@ def main() -> None:
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
         ("pretrainings", "summaries of pre-trainings"),
+        ("intervals", "CSV files of report/bands: intervals of the figures' curves"),
+        ("metrics", "metrics.json of the evaluations behind the figures: categories of their curves"),
         ("trainings", "metrics.jsonl of each training, whose records tell what it cost"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], help=what)
     parser.add_argument("--verdicts", help="verdicts on the paper's conclusions, if there are any")
+    parser.add_argument("--style", default="{}", help="JSON: the figures' style, of which colours count")
     parser.add_argument("--planned", type=planned, help="JSON: hours, device, training, evaluation")
     parser.add_argument("--template", required=True, help="reports/report.html.j2")
     parser.add_argument("--captions", required=True, help="reports/captions.yaml")

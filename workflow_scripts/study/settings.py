@@ -83,7 +83,7 @@ def _search(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
     return {"search": study.searches[wildcards["search"]].description()}
 
 
-def _figure(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
+def _style(study: Study, _layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"style": study.config.figures}
 
 
@@ -109,7 +109,8 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "detect": _detect,
     "evaluate": _evaluate,
     "search": _search,
-    "figure": _figure,
+    "figure": _style,
+    "report": _style,
     "detectron2": _detectron2,
     "study": _study,
 }

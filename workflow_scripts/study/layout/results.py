@@ -154,13 +154,13 @@ class Layout(DataLayout):
 
     def replicates(self, experiment: str, chosen: Chosen) -> list[str]:
         """Those of the runs that one experiment reads."""
-        files = [
-            file
-            for member in self._study.members_of(experiment, chosen)
-            if member.points != "training"
-            for file in self._evaluations(member.run, member.points, member.testing, "replicates.csv")
-        ]
-        return _once(files)
+        return self._evaluated(experiment, chosen, "replicates.csv")
+
+    def asked_metrics(self, chosen: Chosen) -> list[str]:
+        """Metrics of the evaluations that asked figures read, of categories too."""
+        return _once(
+            file for name in self.asked(True) for file in self._evaluated(name, chosen, "metrics.json")
+        )
 
     def asked_recipes(self, chosen: Chosen) -> list[str]:
         """Recipes of the asked runs, and of the pre-trainings that they start from."""
@@ -199,6 +199,16 @@ class Layout(DataLayout):
         trained = {run.recipe.model for run in runs if run.recipe.pretraining == "train"}
         classifiers = [self.classifier_output(model, "metrics.jsonl") for model in sorted(trained)]
         return _once([*classifiers, *(self._of(*segment, "metrics.jsonl") for segment in segments)])
+
+    def _evaluated(self, experiment: str, chosen: Chosen, name: str) -> list[str]:
+        """A file of each evaluation that an experiment reads."""
+        files = [
+            file
+            for member in self._study.members_of(experiment, chosen)
+            if member.points != "training"
+            for file in self._evaluations(member.run, member.points, member.testing, name)
+        ]
+        return _once(files)
 
     def _trained_recipes(self, chosen: Chosen) -> list[Recipe]:
         """Those of the asked runs' segments, which may be other recipes' up to a fork."""

@@ -63,6 +63,8 @@ rule report:
         figures=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.figure(name)],
         tables=[file for name in LAYOUT.asked(figures=False) for file in LAYOUT.table(name)],
         searches=LAYOUT.asked_searches(),
+        pictures=LAYOUT.asked_comparisons(LAYOUT.pictures),
+        differences=LAYOUT.asked_comparisons(LAYOUT.differences),
         sources=LAYOUT.asked_tables(),
         recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
         manifests=lambda wildcards: LAYOUT.asked_manifests(chosen),
@@ -71,7 +73,7 @@ rule report:
         template=here("reports/report.html.j2"),
         parts=[here(f"reports/parts/{name}") for name in REPORT_PARTS],
         captions=here("reports/captions.yaml"),
-        code=code("report", "build", "inputs", "sections", "words")
+        code=code("report", "build", "detections", "inputs", "intervals", "sections", "words")
         + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
         + code("tables", "convergence", "layout", "published", "results", "tidy"),
     output:
@@ -88,7 +90,8 @@ rule report:
     params:
         **job(
             "report",
-            *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
+            *("study", "verdicts", "figures", "tables", "searches", "pictures", "differences"),
+            *("sources", "recipes"),
             *("manifests", "pretrainings", "trainings", "template", "captions"),
             untracked={"planned": planned(STUDY)},
         ),

@@ -51,7 +51,16 @@ STATIC = rules_with_code()
 
 
 def test_rules_that_make_numbers_list_their_code() -> None:
-    numbers = {"detect", "evaluate", "run_evaluations", "run_training", "concatenate", "counts", "search"}
+    numbers = {
+        "detect",
+        "evaluate",
+        "compare",
+        "run_evaluations",
+        "run_training",
+        "concatenate",
+        "counts",
+        "search",
+    }
     assert STATIC.keys() == numbers | {"verdicts", "report"}
 
 

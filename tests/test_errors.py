@@ -93,6 +93,20 @@ def test_one_of_each_kind_by_hand() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("category", "height", "kind"),
+    [
+        (CAT, 20, "localisation"),  # IoU 0.5 with a cat that is found
+        (CAT, 100, "localisation"),  # IoU 0.1
+        (DOG, 20, "classification"),
+        (DOG, 100, "background"),
+    ],
+)
+def test_the_limits_belong_to_kinds_as_in_tides_code(category: int, height: int, kind: str) -> None:
+    over = square(0.9, category, 0) | {"bbox": [0, 0, 10, height]}
+    assert judged([A], [square(0.99, CAT, 0), over]).kinds.tolist() == ["right", kind]
+
+
 def test_what_stands_before_the_right_one_halves_its_precision() -> None:
     found = judged([B, A], [square(0.9, CAT, 0, 50), square(0.8, CAT, 0)])
     assert costs(found)["background"] == pytest.approx(51 * 0.5 / 101 * 100)
@@ -116,11 +130,11 @@ def test_one_error_a_truth_is_mended_the_surest() -> None:
 
 def test_crowds_have_no_part_in_errors() -> None:
     """On a crowd: not counted. A little on it: background. Of another class on it: background."""
-    crowd = truth(1, CAT, 0, crowd=True)
+    crowd, empty = truth(1, CAT, 0, crowd=True), truth(3, CAT, 0, 60, crowd=True)
     boxes = [square(0.9, CAT, 5, 5), square(0.8, CAT, 28, 28), square(0.7, DOG, 5, 5)]
-    found = judged([crowd, truth(2, DOG, 80)], boxes)
+    found = judged([crowd, truth(2, DOG, 80), empty], boxes)
     assert found.kinds.tolist() == ["ignored", "background", "background"]
-    assert found.missed.tolist() == [False, True]
+    assert found.missed.tolist() == [False, True, False]
 
 
 def test_nothing_there_and_nothing_found() -> None:

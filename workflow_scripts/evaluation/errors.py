@@ -116,7 +116,7 @@ def costs(judged: Judged, weights: np.ndarray) -> dict[str, np.ndarray]:
         return {}
     before = _precisions(judged, wanted, weights, present)
     found = {kind: _precisions(*_mended(judged, kind, wanted), weights, present) for kind in KINDS}
-    gains = {kind: np.nan_to_num(after) + 0 * before - before for kind, after in found.items()}
+    gains = {kind: np.nan_to_num(after) - before for kind, after in found.items()}
     return {kind: 100 * mean_precision(gain) for kind, gain in gains.items()}
 
 
@@ -164,22 +164,22 @@ def _name_errors(
         shared = overlaps(ours.boxes[errors], theirs.boxes[near])
         same = ours.category[errors][:, None] == theirs.category[near][None]
         for error, overlap, of_class in zip(errors, shared, same, strict=True):
-            kinds[error], place = _kind(overlap, of_class, taken[near])
+            kinds[error], place = _kind(overlap, of_class)
             if place != NONE and open_truths[near[place]]:
                 mends[error] = near[place]
                 open_truths[near[place]] = False
     return mends
 
 
-def _kind(overlap: np.ndarray, of_class: np.ndarray, taken: np.ndarray) -> tuple[Kind, int]:
-    """The kind of one error and the truth that it is of, from its IoU with the truths [truths] of its image, which of
-    them are of its class, and which were found. The first that fits, in the order of TIDE's code."""
+def _kind(overlap: np.ndarray, of_class: np.ndarray) -> tuple[Kind, int]:
+    """The kind of one error and the truth that it is of, from its IoU with the truths [truths] of its image and which of
+    them are of its class. The first that fits, in the order of TIDE's code."""
     right_class, wrong_class = overlap * of_class, overlap * ~of_class
     if BACKGROUND <= right_class.max() <= FOREGROUND:
         return "localisation", int(right_class.argmax())
     if wrong_class.max() >= FOREGROUND:
         return "classification", int(wrong_class.argmax())
-    if (right_class * taken).max() >= FOREGROUND:
+    if right_class.max() >= FOREGROUND:  # a surer detection has found it, or it would not be wrong
         return "duplicate", NONE
     return ("background" if overlap.max() <= BACKGROUND else "both"), NONE
 

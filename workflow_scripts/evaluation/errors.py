@@ -172,8 +172,8 @@ def _name_errors(
 
 
 def _kind(overlap: np.ndarray, of_class: np.ndarray) -> tuple[Kind, int]:
-    """The kind of one error and the truth that it is of, from its IoU with the truths [truths] of its image and which of
-    them are of its class. The first that fits, in the order of TIDE's code."""
+    """The kind of one error and the truth that it is of, from its IoU with the truths [truths] of its image and which
+    of them are of its class. The first that fits, in the order of TIDE's code."""
     right_class, wrong_class = overlap * of_class, overlap * ~of_class
     if BACKGROUND <= right_class.max() <= FOREGROUND:
         return "localisation", int(right_class.argmax())

@@ -237,7 +237,7 @@ def differences(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _rows(part: str, of_part: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    labels = {"all": {"AP": "all"}, "size": SIZES, "kind": WORDS}.get(part, {})
+    labels = {"all": {"AP": "all"}, "kind": WORDS}.get(part, {})
     for name, rows in of_part.groupby("name", sort=False):
         points = {point: _estimates(each) for point, each in rows.groupby("point")}
         yield {"part": part, "name": name, "label": labels.get(str(name), name), "points": points}

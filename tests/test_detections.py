@@ -14,7 +14,7 @@ from numpy.random import Generator
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from test_bootstrap import voc_set
-from test_coco_metrics import HEIGHT, WIDTH, draw_detections, draw_truths
+from test_coco_metrics import BARE_IMAGES, HEIGHT, IMAGES, WIDTH, draw_detections, draw_truths
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.evaluation import bootstrap, coco_metrics, compare, pictures
@@ -25,6 +25,8 @@ from workflow_scripts.study.layout.results import Layout
 REPORTS = Path(__file__).parent.parent / "reports"
 SIDES = [("random", "short"), ("pretrained", "short"), ("random", "long"), ("pretrained", "long")]
 SCHEDULES = {"short": "2x", "long": "6x"}
+OBJECTS_IN = IMAGES - BARE_IMAGES
+"""Images that hold something, of those that the tests draw."""
 
 
 # Which runs
@@ -204,18 +206,20 @@ def test_voc_is_compared_by_its_own_rules(tmp_path: Path) -> None:
 
 
 def test_pictures_hold_what_scores_enough_and_what_is_missed(tmp_path: Path) -> None:
-    """Every object is right at most once, and else missed or some error's; crowds are no objects."""
+    """Images with something to find. Every object is right at most once, and else missed or some error's; crowds are
+    no objects."""
     shown, _, annotations = drawn_study(tmp_path)
-    assert [each["id"] for each in shown["pictures"]] == pictures.chosen_images(range(1, 13))
+    assert [each["id"] for each in shown["pictures"]] == pictures.chosen_images(range(1, 1 + OBJECTS_IN))
     crowds = sum(truth["iscrowd"] for truth in json.loads(annotations.read_text())["annotations"])
     assert crowds and shown["truths"] == len(json.loads(annotations.read_text())["annotations"]) - crowds
     for side in shown["sides"]:
         dump = json.loads(Path(side["detections"]).read_text())
         items = [item for of_image in side["items"].values() for item in of_image]
         drawn = [item for item in items if item["kind"] != "missed"]
-        assert len(drawn) == sum(each["score"] >= pictures.SHOWN for each in dump)
+        kept = [each["image_id"] <= OBJECTS_IN for each in dump if each["score"] >= pictures.SHOWN]
+        assert len(drawn) == sum(kept)
         assert all(item["mask"].startswith("M") and len(item["points"]) == 17 for item in drawn)
-        kinds = [item["kind"] for item in items]
+        kinds = [item["kind"] for item in items] + ["background"] * (len(kept) - sum(kept))
         assert {kind: kinds.count(kind) for kind in side["counts"]} == side["counts"]
         assert side["counts"]["right"] + side["counts"]["missed"] <= shown["truths"]
 
@@ -281,8 +285,8 @@ def test_the_difference_is_paired_and_over_seeds(tmp_path: Path) -> None:
 def test_the_page_holds_every_panel_and_says_what_is_in_it(tmp_path: Path) -> None:
     shown, table, _ = drawn_study(tmp_path)
     sections, html = page(tmp_path, shown, table)
-    assert html.count("<figure>") == 5 * 12
-    assert html.count("data:image/jpeg") == 12
+    assert html.count("<figure>") == 5 * OBJECTS_IN
+    assert html.count("data:image/jpeg") == OBJECTS_IN
     for row in sections[0]["pictures"]:
         for panel in row["panels"]:
             assert f'Image {row["picture"].id}, {panel["title"]}: {panel["summary"]}"' in html
@@ -313,7 +317,7 @@ def test_one_initialisation_without_masks_is_no_difference(tmp_path: Path, detec
     _, html = page(tmp_path, shown, table)
     assert "random − pre-train" not in html
     assert "Only random init was trained" in html
-    assert html.count("<figure>") == 2 * 12
+    assert html.count("<figure>") == 2 * OBJECTS_IN
     assert ("<circle" in html) == (detector == "keypoint_rcnn" or bool(truths["annotations"][0]["keypoints"]))
 
 
@@ -333,7 +337,7 @@ def test_filters_show_the_pictures_that_hold_what_is_asked_for(tmp_path: Path) -
             for item in side["items"][str(each["id"])]
         )
     ]
-    assert 0 < len(wanted) < 12
+    assert 0 < len(wanted) < OBJECTS_IN
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         opened = browser.new_page()
@@ -347,14 +351,14 @@ def test_filters_show_the_pictures_that_hold_what_is_asked_for(tmp_path: Path) -
         visible = opened.locator(".row:visible")
         names = [visible.nth(number).get_attribute("aria-label") for number in range(visible.count())]
         assert names == [f"Image {image}" for image in wanted]
-        assert opened.locator("output").inner_text() == f"{len(wanted)} of 12 images"
+        assert opened.locator("output").inner_text() == f"{len(wanted)} of {OBJECTS_IN} images"
         clear = opened.locator(".row .item:not(.dim)").evaluate_all(
             "items => items.map(each => each.dataset.kind)"
         )
         assert set(clear) == {"duplicate"}
         opened.get_by_label("Error", exact=True).select_option("")
         opened.get_by_label("Category", exact=True).select_option("")
-        assert opened.locator(".row:visible").count() == 12
+        assert opened.locator(".row:visible").count() == OBJECTS_IN
         assert opened.locator(".dim").count() == 0
         browser.close()
     assert said == []

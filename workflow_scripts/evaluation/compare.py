@@ -71,7 +71,7 @@ def compare(
     truths = coco.read(annotations)
     objects = coco.decode_each(truths.sections.annotations, pictures.Truth, f"{annotations}: annotations")
     ids = sorted(image.id for image in truths.images)
-    chosen = set(pictures.chosen_images(ids))
+    chosen = set(pictures.chosen_images({truth.image_id for truth in objects if truth.counts}))
     shown = {image.id: image for image in truths.images if image.id in chosen}
     weights = np.ones((1, len(ids)), dtype=np.int32)
     if count:
@@ -137,7 +137,7 @@ def _judged(
             "category_id": truth.category_id,
             "bbox": truth.bbox,
             "area": truth.area,
-            "iscrowd": int(truth.iscrowd or truth.difficult),
+            "iscrowd": int(not truth.counts),
         }
         for truth in objects
     ]
@@ -208,7 +208,7 @@ def _pictures(
         "seed": compared.seed,
         "annotations": str(truths.path),
         "images": len(truths.images),
-        "truths": sum(not (truth.iscrowd or truth.difficult) for truth in objects),
+        "truths": sum(truth.counts for truth in objects),
         "least_score": pictures.SHOWN,
         "categories": {str(each.id): each.name for each in named},
         "limbs": {str(each.id): each.skeleton for each in named if each.skeleton},

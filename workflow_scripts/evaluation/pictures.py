@@ -40,6 +40,11 @@ class Truth(msgspec.Struct):
     segmentation: list[Any] | dict[str, Any] = []
     keypoints: list[float] = []
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is to be found."""
+        return not (self.iscrowd or self.difficult)
+
 
 def chosen_images(ids: Iterable[int], count: int = COUNT) -> list[int]:
     """The first image ids in the order of the SHA-256 of their decimal digits."""
@@ -61,7 +66,7 @@ def truth_items(truths: Iterable[Truth], image: coco.Image) -> list[dict[str, An
     return [
         {"category": truth.category_id, "size": size(truth.area)} | _drawn(msgspec.to_builtins(truth), image)
         for truth in truths
-        if not (truth.iscrowd or truth.difficult)
+        if truth.counts
     ]
 
 

@@ -221,7 +221,12 @@ def versions(testing):
 
 def voc_folder(recipe):
     """VOC's own folder and split to evaluate from, as VOC does; none for COCO."""
-    if STUDY.recipes[recipe].train_set != "voc":
+    return voc_set(STUDY.recipes[recipe].train_set)
+
+
+def voc_set(train_set):
+    """The same, of a training set."""
+    if train_set != "voc":
         return []
     (part,) = LAYOUT.voc_parts("val")
     return [part.folder, part.split]

@@ -65,6 +65,8 @@ rule report:
         intervals=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.intervals_of(name)],
         metrics=lambda wildcards: LAYOUT.asked_metrics(chosen),
         searches=LAYOUT.asked_searches(),
+        pictures=LAYOUT.asked_comparisons(LAYOUT.pictures),
+        differences=LAYOUT.asked_comparisons(LAYOUT.differences),
         sources=LAYOUT.asked_tables(),
         recipes=lambda wildcards: LAYOUT.asked_recipes(chosen),
         manifests=lambda wildcards: LAYOUT.asked_manifests(chosen),
@@ -73,9 +75,9 @@ rule report:
         template=here("reports/report.html.j2"),
         parts=[here(f"reports/parts/{name}") for name in REPORT_PARTS],
         captions=here("reports/captions.yaml"),
-        code=code("report", "build", "inputs", "sections", "words")
+        code=code("report", "build", "inputs", "sections", "words", "detections", "intervals")
         + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
-        + code("report", "checkpoints", "comparisons", "curves", "intervals")
+        + code("report", "checkpoints", "comparisons", "curves")
         + code("figures", "style")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
@@ -92,8 +94,9 @@ rule report:
     params:
         **job(
             "report",
-            *("study", "verdicts", "figures", "tables", "searches", "sources", "recipes"),
-            *("manifests", "pretrainings", "trainings", "intervals", "metrics", "template", "captions"),
+            *("study", "verdicts", "figures", "tables", "searches", "pictures", "differences"),
+            *("sources", "recipes", "manifests", "pretrainings", "trainings", "intervals", "metrics"),
+            *("template", "captions"),
             style=STUDY.config.figures,
             untracked={"planned": planned(STUDY)},
         ),

@@ -27,7 +27,7 @@ EXPERIMENTS = ["fig1", "fig2", "fig7_right", "fig8", "table1", "table2"]
 SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 
 # Rules that gather what others made, however many runs there are.
-GATHERING = {"study", "concatenate", "counts", "figure", "table", "verdicts", "report"}
+GATHERING = {"study", "concatenate", "counts", "compare", "figure", "table", "verdicts", "report"}
 GATHERING |= {"intervals", "table_intervals"}
 
 Jobs = dict[str, set[str]]

@@ -74,18 +74,14 @@ def replicates(
         return pd.DataFrame(columns=COLUMNS)
     truths = coco.read(annotations)
     weights = resamples([image.id for image in truths.images], count, seed)
-    chunks = np.array_split(weights, -(-count // CHUNK))
     rows: list[tuple[int, str, str, float]] = []
     for iou_type, categories, recalls in _matched(truths, detections, iou_types, voc_year):
         present = [each for each in categories if each.truths.any()]
         if not present:
             continue
-        precision = np.concatenate(
-            [np.stack([average_precision(each, part, recalls) for each in present]) for part in chunks],
-            axis=1,
-        )
+        precision = np.stack([average_precision(each, weights, recalls) for each in present])
         metrics = {"AP50": METRICS["AP50"]} if voc_year else METRICS
-        means = {name: _mean(precision[:, :, part]) for name, part in metrics.items()}
+        means = {name: mean_precision(precision[:, :, part]) for name, part in metrics.items()}
         order = product(range(count), means)
         rows += [(number, iou_type, name, 100 * means[name][number]) for number, name in order]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -108,6 +104,11 @@ def average_precision(matches: Matches, weights: np.ndarray, recalls: np.ndarray
     recalls: the mean of the precisions there (COCO, VOC in 2007); None: the area under the curve (VOC from 2010 on).
     Precision is made monotonic first. NaN where a replicate has no truths.
     """
+    parts = np.array_split(weights, -(-len(weights) // CHUNK))
+    return np.concatenate([_average_precision(matches, part, recalls) for part in parts])
+
+
+def _average_precision(matches: Matches, weights: np.ndarray, recalls: np.ndarray | None) -> np.ndarray:
     truths = (weights @ matches.truths)[:, None]
     drawn = weights[:, matches.image]
     seen = np.cumsum(drawn, axis=1)
@@ -125,7 +126,7 @@ def average_precision(matches: Matches, weights: np.ndarray, recalls: np.ndarray
     return np.where(truths > 0, np.stack(precisions, axis=1), np.nan)
 
 
-def _mean(precision: np.ndarray) -> np.ndarray:
+def mean_precision(precision: np.ndarray) -> np.ndarray:
     """[replicates] of [categories, replicates, thresholds]: over the categories that have truths."""
     known = ~np.isnan(precision)
     total = np.where(known, precision, 0).sum(axis=(0, 2))
@@ -135,23 +136,24 @@ def _mean(precision: np.ndarray) -> np.ndarray:
 def _matched(
     truths: coco.AnnotationFile, detections: Path, iou_types: Sequence[IouType], voc_year: int | None
 ) -> Iterator[tuple[IouType, list[Matches], np.ndarray | None]]:
-    image_ids = sorted(image.id for image in truths.images)
-    category_ids = [category.id for category in truths.categories]
     if voc_year:
         recalls = VOC2007_RECALLS if voc_year == 2007 else None
-        yield "bbox", _voc_matches(truths, detections, image_ids, category_ids), recalls
+        yield "bbox", list(voc_matches(truths, detections).values()), recalls
         return
     for iou_type, evaluation in evaluations(truths, detections, iou_types):
-        yield iou_type, _coco_matches(evaluation, image_ids, category_ids), RECALLS
+        yield iou_type, list(coco_matches(evaluation, truths).values()), RECALLS
 
 
-def _coco_matches(
-    evaluation: hotcoco.COCOeval, image_ids: list[int], category_ids: list[int]
-) -> list[Matches]:
-    """hotcoco's matches by category, for objects of all areas and with COCO's most detections an image."""
-    evaluation.params.area_rng_lbl = ["all"]
-    evaluation.params.area_rng = evaluation.params.area_rng[:1]
+def coco_matches(
+    evaluation: hotcoco.COCOeval, truths: coco.AnnotationFile, area: str = "all"
+) -> dict[int, Matches]:
+    """hotcoco's matches by category id, for objects of all areas or of COCO's `small`, `medium` or `large`, and with
+    COCO's most detections an image. A category without any truth and detection is left out."""
+    usual = hotcoco.Params(evaluation.params.iou_type)
+    evaluation.params.area_rng_lbl = [area]
+    evaluation.params.area_rng = [usual.area_rng[usual.area_rng_lbl.index(area)]]
     evaluation.evaluate()
+    image_ids, category_ids = _ids(truths)
     position = {image_id: index for index, image_id in enumerate(image_ids)}
     by_category: dict[int, list[_ImageMatches]] = {category_id: [] for category_id in category_ids}
     for result in evaluation.eval_imgs:
@@ -161,7 +163,12 @@ def _coco_matches(
             by_category[result["category_id"]].append(
                 _ImageMatches(position[result["image_id"]], result["dtScores"], found, ignored, counted)
             )
-    return [_sorted(images, len(image_ids)) for images in by_category.values() if images]
+    return {name: _sorted(images, len(image_ids)) for name, images in by_category.items() if images}
+
+
+def _ids(truths: coco.AnnotationFile) -> tuple[list[int], list[int]]:
+    """Ids of images and of categories, ascending."""
+    return sorted(image.id for image in truths.images), [category.id for category in truths.categories]
 
 
 @dataclass(frozen=True)
@@ -190,10 +197,9 @@ def _sorted(images: list[_ImageMatches], count: int) -> Matches:
     )
 
 
-def _voc_matches(
-    truths: coco.AnnotationFile, detections: Path, image_ids: list[int], category_ids: list[int]
-) -> list[Matches]:
-    """Matches at IoU 0.5 as detectron2's evaluation/pascal_voc_evaluation.py `voc_eval` makes them."""
+def voc_matches(truths: coco.AnnotationFile, detections: Path) -> dict[int, Matches]:
+    """Matches by category id at IoU 0.5 as detectron2's evaluation/pascal_voc_evaluation.py `voc_eval` makes them."""
+    image_ids, category_ids = _ids(truths)
     objects = coco.decode_each(truths.sections.annotations, _VocTruth, f"{truths.path}: annotations")
     wanted: dict[tuple[int, int], list[_VocTruth]] = {}
     for truth in objects:
@@ -201,8 +207,8 @@ def _voc_matches(
     guessed: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for detection in read_detections(detections, "bbox", truths):
         guessed.setdefault((detection["category_id"], detection["image_id"]), []).append(detection)
-    return [
-        _sorted(
+    return {
+        category: _sorted(
             [
                 _voc_image(index, wanted.get((category, image), []), guessed.get((category, image), []))
                 for index, image in enumerate(image_ids)
@@ -210,16 +216,16 @@ def _voc_matches(
             len(image_ids),
         )
         for category in category_ids
-    ]
+    }
 
 
 def _voc_image(index: int, truths: list[_VocTruth], detections: list[dict[str, Any]]) -> _ImageMatches:
     """Each detection goes to the truth it overlaps most: right once a truth, ignored if that is difficult."""
     detections = sorted(detections, key=lambda detection: -detection["score"])
     found, ignored = (np.zeros((1, len(detections)), dtype=bool) for _ in range(2))
-    overlaps = _overlaps([each["bbox"] for each in detections], [truth.bbox for truth in truths])
+    shared = overlaps([each["bbox"] for each in detections], [truth.bbox for truth in truths])
     taken: set[int] = set()
-    for number, row in enumerate(overlaps if truths else []):
+    for number, row in enumerate(shared if truths else []):
         best = int(row.argmax())
         if row[best] > VOC_IOU:
             ignored[0, number] = truths[best].difficult
@@ -229,7 +235,7 @@ def _voc_image(index: int, truths: list[_VocTruth], detections: list[dict[str, A
     return _ImageMatches(index, [each["score"] for each in detections], found, ignored, counted)
 
 
-def _overlaps(detections: list[list[float]], truths: list[list[float]]) -> np.ndarray:
+def overlaps(detections: Any, truths: Any) -> np.ndarray:
     """IoU [detections, truths] of boxes [x, y, width, height]."""
     ours, theirs = (np.reshape(boxes, (-1, 4)).astype(float) for boxes in (detections, truths))
     near = np.maximum(ours[:, None, :2], theirs[None, :, :2])

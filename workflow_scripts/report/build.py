@@ -20,6 +20,7 @@ from workflow_scripts.report.answer import headline
 from workflow_scripts.report.captions import caption, caption_facts
 from workflow_scripts.report.cost import Planned, cost
 from workflow_scripts.report.curves import curves
+from workflow_scripts.report.detections import detection_sections
 from workflow_scripts.report.downloads import by_stem, download, embed, shown
 from workflow_scripts.report.inputs import (
     Search,
@@ -115,6 +116,7 @@ def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> d
             map(Path, arguments.metrics),
             parse_style(arguments.style),
         ),
+        "detections": detection_sections(arguments.pictures, arguments.differences, output),
         "cost": cost(arguments.trainings, evaluated_in(sources, searches), arguments.planned)
         if arguments.planned
         else None,
@@ -187,6 +189,8 @@ def main() -> None:
             "tables, each as the CSV of tables/table1 and the like, and as LaTeX and Markdown likewise",
         ),
         ("searches", "results of searches for hyper-parameters (tables/search)"),
+        ("pictures", "detections side by side, by training set (JSON files of detections/)"),
+        ("differences", "where they differ (CSV files of detections/), in the same order"),
         ("sources", "tidy CSV files that the figures and tables were made from"),
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),

@@ -79,6 +79,11 @@ def _evaluate(study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
     return {**_recipe(study, layout, wildcards), "replicates": study.scale.evaluation.replicates}
 
 
+def _compare(study: Study, layout: Layout, wildcards: Wildcards) -> Settings:
+    images = layout.image_set(wildcards["train_set"], "val").images
+    return {"images": images, "replicates": study.scale.evaluation.replicates}
+
+
 def _search(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
     return {"search": study.searches[wildcards["search"]].description()}
 
@@ -108,6 +113,7 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "train": _train,
     "detect": _detect,
     "evaluate": _evaluate,
+    "compare": _compare,
     "search": _search,
     "figure": _style,
     "report": _style,

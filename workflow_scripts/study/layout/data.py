@@ -225,7 +225,10 @@ class DataLayout:
 
     def evaluated_on(self, recipe_name: str) -> dict[str, Any]:
         """Manifest, annotations and images of the validation set that a recipe's checkpoints are evaluated on."""
-        train_set = self._study.recipes[recipe_name].train_set
+        return self.validated_on(self._study.recipes[recipe_name].train_set)
+
+    def validated_on(self, train_set: str) -> dict[str, Any]:
+        """Manifest, annotations and images of the validation set of a training set."""
         return {
             "manifest": self.manifest(train_set, "val"),
             "annotations": self.annotations(train_set, "val"),

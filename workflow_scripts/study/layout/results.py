@@ -7,6 +7,7 @@ from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.requirements import missing
 from workflow_scripts.study.compiled.segments import Run
 from workflow_scripts.study.compiled.study import Chosen, ExperimentRun, Study
+from workflow_scripts.study.layout.compared import compared_runs, compared_sets
 from workflow_scripts.study.layout.data import DataLayout
 
 
@@ -24,6 +25,8 @@ class Layout(DataLayout):
         self.trained = f"{self.root}/pretraining/train/{{model}}"
         self.fetched = f"{self.root}/pretraining/fetch/{{model}}"
         self.intervals = f"{self.root}/tables/{{experiment}}-intervals.csv"
+        self.pictures = f"{self.root}/detections/{{train_set}}.json"
+        self.differences = f"{self.root}/detections/{{train_set}}-differences.csv"
         self.verdicts = f"{self.root}/verdicts.json"
         self.sheets = f"{self.root}/jobs"
         self.logs = f"{self.root}/logs"
@@ -121,6 +124,45 @@ class Layout(DataLayout):
             return self._study.unfit[experiment]
         study = self._study
         return "\n".join(missing(study.config, study.scale, [study.experiments[experiment]])) or None
+
+    # Detections side by side
+
+    def compared(self, train_set: str, chosen: Chosen) -> dict[str, Any]:
+        """What `evaluation/compare.py` compares on a training set: its detector, and each run with its detections."""
+        setting, points = compared_runs(self._study, train_set, chosen)
+        runs = [(point, run) for point, each in points.items() for run in each]
+        recipe = runs[0][1].recipe
+        return {
+            **{name: getattr(recipe, name) for name in ("train_set", "subset", "detector")},
+            "model": recipe.label,
+            "setting": setting,
+            "seed": self._study.config.seeds[0],
+            "runs": [self._compared_run(point, run) for point, run in runs],
+        }
+
+    def _compared_run(self, point: str, run: Run) -> dict[str, Any]:
+        ((_, iteration),) = run.checkpoints("end")
+        (folder,) = self._evaluations(run, "end", "single_scale", "detections")
+        return {
+            "initialisation": run.recipe.initialisation,
+            "point": point,
+            "schedule": run.schedule.name,
+            "iteration": iteration,
+            "seed": run.recipe.seed,
+            "detections": f"{folder}/{iteration}.json",
+        }
+
+    def compared_detections(self, train_set: str, chosen: Chosen) -> list[str]:
+        """Folders of the detections that are compared on a training set."""
+        _, points = compared_runs(self._study, train_set, chosen)
+        runs = [run for each in points.values() for run in each]
+        return _once(
+            file for run in runs for file in self._evaluations(run, "end", "single_scale", "detections")
+        )
+
+    def asked_comparisons(self, pattern: str) -> list[str]:
+        """`pictures` or `differences` of each training set that the asked experiments evaluate."""
+        return [pattern.format(train_set=train_set) for train_set in compared_sets(self._study)]
 
     # Report
 

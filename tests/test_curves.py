@@ -103,6 +103,15 @@ def test_a_schedule_leaves_the_line_of_the_longest_where_it_drops_its_rate() -> 
     ]
 
 
+def test_a_run_that_is_cut_short_ends_once() -> None:
+    """What was evaluated of 3x is the trunk that 2x leaves."""
+    rows = table()
+    cut = rows[(rows["schedule"] == "2x") | (rows["iteration"] <= 20)]
+
+    ends = [(record["iteration"], record["end"]) for record in panel(cut).records if record["end"]]
+    assert sorted(ends) == [(20, "3x"), (20, "3x"), (40, "2x"), (40, "2x")]
+
+
 def test_runs_that_share_no_file_share_no_checkpoint() -> None:
     rows = table()
     rows["source"] = rows["run"] + rows["source"]

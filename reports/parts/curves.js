@@ -92,7 +92,7 @@
       this.categories.value = this.category;
       const series = this.category ? `${this.metric}, ${this.category}` : this.metric;
       const methods = union(this.panels.map((panel) => panel.of.methods[series] ?? []));
-      const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "";
+      const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "No bands: of this there is no interval. ";
       const [open] = this.panels.map((panel) => panel.of.unconverged).filter(Boolean);
       this.note.textContent = bands + (open ? `Open marks have not converged: ${open}.` : "");
       for (const panel of this.panels) panel.show(series, this.hidden);

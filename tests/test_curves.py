@@ -15,6 +15,7 @@ from workflow_scripts.report.checkpoints import Categories, Panel, braced, panel
 from workflow_scripts.report.curves import chart, curves
 
 NAMES = {"random": "random init", "pretrained": "w/ pre-train"}
+PERSON = next(iter(CATEGORIES))
 KINDS = {"bbox": "box AP", "segm": "mask AP"}
 
 
@@ -103,6 +104,15 @@ def test_a_schedule_leaves_the_line_of_the_longest_where_it_drops_its_rate() -> 
     ]
 
 
+def test_a_run_that_is_cut_short_ends_once() -> None:
+    """What was evaluated of 3x is the trunk that 2x leaves."""
+    rows = table()
+    cut = rows[(rows["schedule"] == "2x") | (rows["iteration"] <= 20)]
+
+    ends = [(record["iteration"], record["end"]) for record in panel(cut).records if record["end"]]
+    assert sorted(ends) == [(20, "3x"), (20, "3x"), (40, "2x"), (40, "2x")]
+
+
 def test_runs_that_share_no_file_share_no_checkpoint() -> None:
     rows = table()
     rows["source"] = rows["run"] + rows["source"]
@@ -126,7 +136,9 @@ def test_the_interval_of_one_seed_is_that_of_the_images(
 
     assert found.records[0]["mask AP"] == pytest.approx([2.0, 2.0 - half, 2.0 + half, 2.0], abs=1e-3)
     assert "100 resamples of the images; one seed" in found.methods["mask AP"]
+    assert f"box AP, {PERSON}" not in found.methods
     assert panel(table()).records[0]["box AP"] == [5.0, None, None, 5.0]
+    assert panel(table()).methods == {}
 
 
 def test_categories_are_read_beside_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ expect.set_options(timeout=PATIENCE)
 pytestmark = pytest.mark.needs_chromium
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 """Nothing is loaded, and no code is made from text."""
+RING = "#fig1 path[stroke='var(--curve-ink)'][opacity='1']"
+"""Around the checkpoint that is looked at."""
 PERSON = next(iter(CATEGORIES))
 
 
@@ -136,6 +138,11 @@ def test_pointing_at_a_checkpoint_tells_its_value_interval_and_source(
         assert expected in below
     assert f"{start}, {schedules}\niteration {iteration}" in beside
     assert f"seed 0: {value - 0.5}, seed 1: {value + 0.5}" in below
+    expect(page.locator(RING)).to_have_count(1)
+    ring = page.locator(RING).bounding_box()
+    assert ring is not None
+    middle = ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2
+    assert middle == pytest.approx(place(page, iteration, value), abs=3)
 
 
 def test_the_legend_switches_initialisations_and_schedules(page: Page) -> None:

@@ -55,7 +55,7 @@ CHANGES = {
     "test augmentation": ({"numbers": {"test_aug": {"longest_side": 90}}}, {"detect test_aug", "study"}),
     "resamples": ({"numbers": {"evaluation": {"replicates": 100}}}, {"evaluate", "compare", "study"}),
     "the world": ({"numbers": {"world": {"seed": 1}}}, {"world", "study"}),
-    "a colour": ({"figures": {"colours": {"random": "#000000"}}}, {"figure"}),
+    "a colour": ({"figures": {"colours": {"random": "#000000"}}}, {"figure", "report"}),
     "subsets": ({"subset_seed": 7}, {"subsets"}),
 }
 """What a person changes, and the rules of whose jobs some are told otherwise."""

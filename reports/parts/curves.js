@@ -26,7 +26,7 @@
   class Figure {
     constructor(panels, still) {
       this.hidden = new Set();
-      this.panels = panels.map((panel) => new Panel(panel, panels.length > 1));
+      this.panels = panels.map((panel, index) => new Panel(panel, panels.length > 1, index ? "" : HINT));
       const metrics = union(panels.map((panel) => panel.series));
       this.metric = metrics[0];
       this.category = "";
@@ -92,7 +92,7 @@
       this.categories.value = this.category;
       const series = this.category ? `${this.metric}, ${this.category}` : this.metric;
       const methods = union(this.panels.map((panel) => panel.of.methods[series] ?? []));
-      const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "";
+      const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "No bands: of this there is no interval. ";
       const [open] = this.panels.map((panel) => panel.of.unconverged).filter(Boolean);
       this.note.textContent = bands + (open ? `Open marks have not converged: ${open}.` : "");
       for (const panel of this.panels) panel.show(series, this.hidden);
@@ -101,14 +101,15 @@
 
   // One chart: beside the checkpoint that is looked at its value, and below the chart all that is known of it.
   class Panel {
-    constructor(described, several) {
+    constructor(described, several, hint) {
       this.of = described;
+      this.hint = hint;
       this.records = described.chart.data.values.filter((record) => !record.start);
       this.at = null;
       // What the keyboard is at is read out below the chart; its hundreds of marks would tell nothing.
       const plot = make("div", { class: "curves-plot", "aria-hidden": "true" });
       this.tip = make("p", { class: "curves-tip", "aria-hidden": "true" });
-      this.readout = make("p", { class: "curves-readout", "aria-live": "polite" }, HINT);
+      this.readout = make("p", { class: "curves-readout", "aria-live": "polite" }, hint);
       const keys =
         "Left and right go along a curve, up and down to another curve, Home and End to its ends; plus, minus and 0 zoom.";
       const frame = {
@@ -157,7 +158,7 @@
       this.at = record;
       const told = record ? this.told(record) : [];
       this.tip.replaceChildren(...told.slice(0, 3).map((part) => part.cloneNode(true)));
-      this.readout.replaceChildren(...(record ? told.flatMap((part, index) => (index ? [" · ", part] : [part])) : [HINT]));
+      this.readout.replaceChildren(...(record ? told.flatMap((part, index) => (index ? [" · ", part] : [part])) : [this.hint]));
       await this.view.signal("at", record ? record.id : null).runAsync();
       if (record && record === this.at) this.place(record);
     }

@@ -38,7 +38,7 @@ class Panel:
 
     `series`: metrics by name, such as `box AP`, the main one first. `categories`: the names of those that have an AP of
     their own, by the metric that it is a part of; `box AP, person` is a series too. `methods`: where the interval of a
-    series comes from. `schedules`: shortest first. `seeds`: in the order of a record's values.
+    series comes from, if it has one. `schedules`: shortest first. `seeds`: in the order of a record's values.
 
     `records`: a checkpoint each, with `line`, `schedules` (those that pass it), `mask` (the same as bits of their
     places in the panel's), `initialisation`, `iteration`, `segment`, `source` (its files), `start` (told elsewhere, and
@@ -179,7 +179,7 @@ def _cells(panel: Panel, point: pd.DataFrame) -> dict[str, list[float | None]]:
         seeds = [values.get(seed) for seed in panel.seeds]
         numbers = (values.mean(), low, high, *seeds)
         cells[str(series)] = [None if pd.isna(x) else round(float(x), DIGITS) for x in numbers]
-        if isinstance(method, str):
+        if not pd.isna(low):
             panel.methods.setdefault(str(series), method)
     return cells
 

@@ -338,3 +338,61 @@ def test_the_report_counts_every_training_once() -> None:
     }
     found = Layout(study).asked_trainings(chose(USUAL))
     assert len(points) > 2 and points <= set(found) and len(set(found)) == len(found)
+
+
+def test_what_is_told_of_a_data_set_to_check() -> None:
+    scenes = {
+        "train_images": f"{WORLD}/coco/train",
+        "val_images": f"{WORLD}/coco/val",
+        "train_annotations": f"{WORLD}/coco/annotations/instances_train.json",
+        "val_annotations": f"{WORLD}/coco/annotations/instances_val.json",
+    }
+    people = {name: path.replace("instances", "person_keypoints") for name, path in scenes.items()}
+    voc = {
+        "train_images": f"{WORLD}/voc",
+        "val_images": f"{WORLD}/voc/VOC2012",
+        "train_annotations": f"{DATA}/voc/train.json",
+        "val_annotations": f"{DATA}/voc/val.json",
+    }
+    pictures = {split: f"{WORLD}/classification/{split}" for split in ("train", "val")}
+    assert DRAWN.checked_options("coco") == scenes | {"needs": ["masks"]}
+    assert DRAWN.checked_options("keypoints") == people | {"needs": ["keypoints"]}
+    assert DRAWN.checked_options("voc") == voc | {"needs": []}
+    assert DRAWN.checked_options("classification") == pictures
+
+
+def test_what_is_there_before_a_check(given_data: dict[str, Any]) -> None:
+    world = {"world": f"{WORLD}/manifest.json"}
+    assert DRAWN.checked_inputs("classification") == world
+    assert DRAWN.checked_inputs("keypoints") == world | {
+        f"{split}_annotations": f"{WORLD}/coco/annotations/person_keypoints_{split}.json"
+        for split in ("train", "val")
+    }
+    real = layout(datasets=given_data)
+    assert real.checked_inputs("classification") == {}
+    assert real.checked_inputs("coco") == {
+        f"{split}_annotations": raw(given_data["coco"][split]["annotations"]) for split in ("train", "val")
+    }
+    assert real.checked_inputs("voc") == {
+        f"{split}_annotations": f"{DATA}/voc/{split}.json" for split in ("train", "val")
+    }
+
+
+def test_a_report_is_of_the_paths_that_were_checked(given_data: dict[str, Any]) -> None:
+    real = layout(datasets=given_data)
+    mine = {
+        each.check_of("coco", each.check) for each in (DRAWN, real, layout(seeds=[0, 1], schedules=["3x"]))
+    }
+    assert len(mine) == 2
+    assert all(path.startswith(f"{DATA}/check-coco-") and path.startswith(DRAWN.checks) for path in mine)
+    text = DRAWN.check_of("coco", DRAWN.check_text)
+    assert text == DRAWN.check_of("coco", DRAWN.check).removesuffix(".json") + ".txt"
+
+
+def test_detectors_wait_for_the_check_of_their_data_and_pretraining_for_all() -> None:
+    coco, voc, classes = (DRAWN.check_of(name, DRAWN.check) for name in ("coco", "voc", "classification"))
+    assert DRAWN.checks_before(RANDOM) == DRAWN.checks_before(PRETRAINED) == [coco]
+    assert DRAWN.checks_before(VOC) == [voc]
+    assert DRAWN.checks_before("classification-R50_GN") == [classes, coco, voc]
+    assert layout("fig1").checks_before("classification-R50_GN") == [classes, coco]
+    assert layout("fig1").asked_checks("{checked}") == ["classification", "coco"]

@@ -70,6 +70,14 @@ def test_what_shows_nothing_is_removed(dataset: Dataset, fields: Json) -> None:
     assert one(dataset, **fields) is None
 
 
+@pytest.mark.parametrize("wrong", [0, -1, 5, "7", None])
+def test_ids_are_numbered_anew_where_one_does_not_serve(dataset: Dataset, wrong: Any) -> None:
+    """0, negative, another's, text, none; and where all serve, they stay."""
+    assert [each["id"] for each in repair.repaired(dataset.train)[0]["annotations"]] == list(range(2, 10))
+    dataset.train["annotations"][0]["id"] = wrong
+    assert [each["id"] for each in repair.repaired(dataset.train)[0]["annotations"]] == list(range(1, 9))
+
+
 def test_areas_are_those_of_coco_own_masks(dataset: Dataset) -> None:
     triangle = [[5.0, 4.0, 45.0, 4.0, 45.0, 30.0]]
     code = masks.merge(masks.frPyObjects(triangle, HEIGHT, WIDTH))

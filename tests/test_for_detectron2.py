@@ -111,14 +111,14 @@ def test_detectron2s_scheduler_gives_every_rate_of_the_run() -> None:
             scheduler.last_epoch = iteration
             assert scheduler.get_lr() == pytest.approx([rate])
     assert run.segments[-1].stop == config.SOLVER.MAX_ITER
-    names = ("IMS_PER_BATCH", "MOMENTUM", "WEIGHT_DECAY", "WEIGHT_DECAY_NORM")
-    recipe = run.recipe
-    assert [config.SOLVER[name] for name in names] == [
-        recipe.batch,
-        recipe.momentum,
-        recipe.weight_decay,
-        0.0,
-    ]
+
+
+def test_the_optimiser_is_the_recipes() -> None:
+    run = a_run("fig1")
+    recipe = run.recipe.model_copy(update={"batch": 3, "momentum": 0.75, "weight_decay": 0.0005})
+    solver = run_config(recipe, run.schedule, CLASSES).SOLVER
+    assert (solver.IMS_PER_BATCH, solver.MOMENTUM) == (3, 0.75)
+    assert (solver.WEIGHT_DECAY, solver.WEIGHT_DECAY_NORM) == (0.0005, 0.0)
 
 
 def crc32c(data: bytes) -> int:
@@ -227,3 +227,11 @@ def test_each_asked_training_is_told_with_its_files_and_no_others() -> None:
     assert {(each.recipe.name, each.schedule.name) for each in searched.values()} <= named.keys()
     files = exported_files(found)
     assert len(files) == len(set(files)) and {random["recipe"], random["manifest"]} <= set(files)
+
+
+def test_what_was_found_with_test_augmentation_is_another_metric_and_left_out() -> None:
+    asked = study("table3")
+    found = exported_runs(asked, Layout(asked), asked.first_point)
+    paths = [path for each in found for path in each["evaluations"]]
+    assert paths and {Path(path).parts[-2] for path in paths} == {"single_scale"}
+    assert any(testing == "test_aug" for _, _, testing in asked.evaluated)

@@ -283,6 +283,41 @@ def test_the_last_state_whose_lines_of_metrics_are_whole_is_gone_on_from(
     assert (latest and latest.iteration) == left
 
 
+class Other:
+    """Another job, which takes the segment over once it was looked for so many times."""
+
+    def __init__(self) -> None:
+        self.looks = -1
+
+    def __call__(self) -> None:
+        if self.looks == 0:
+            raise Superseded("taken over")
+        self.looks -= 1
+
+
+@pytest.mark.parametrize("looks", [0, 1], ids=["before it writes", "while it writes"])
+@pytest.mark.parametrize("what", ["save", "save_checkpoint", "note_divergence", "tell", "finish"])
+def test_whoever_was_taken_over_changes_nothing(tmp_path: Path, what: str, looks: int) -> None:
+    state = State(10, {"weight": torch.ones(2)}, {})
+    outputs = [tmp_path / name for name in ("state.safetensors", "metrics.jsonl", "checkpoints")]
+    words = {
+        "save": (State(20, state.weights, {}), [{"iteration": 20}]),
+        "save_checkpoint": (20, state.weights),
+        "note_divergence": ("diverged",),
+        "tell": ({"iteration": 20},),
+        "finish": (10, *outputs),
+    }[what]
+    other = Other()
+    progress = Progress(tmp_path / "progress", check=other)
+    progress.save(state, [{"iteration": 10}])
+    progress.tell({"iteration": 10})
+    before = files(tmp_path)
+    other.looks = 0 if what == "tell" else looks  # a status is small
+    with pytest.raises(Superseded):
+        getattr(progress, what)(*words)
+    assert files(tmp_path) == before
+
+
 def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:
     """Damaged saves of later iterations must not take the place of those that are made now."""
     progress = Progress(tmp_path / "progress")

@@ -13,6 +13,7 @@ from pathlib import Path
 PROFILE = "profiles/slurm/config.yaml"
 ENDLESS = {
     "PartitionTimeLimit": "it asks for more time than its partition gives: lower `runtime`, or name another one",
+    "PartitionConfig": "it asks for more than its partition gives, most often time: lower `runtime`",
     "PartitionNodeLimit": "it asks for more machines than its partition gives",
     "BadConstraints": "no machine fits what it asks for",
     "AssocMaxWallDurationPerJobLimit": "it asks for more time than your account may: lower its `runtime`",

@@ -140,7 +140,7 @@ def test_bands_are_the_intervals_of_means_over_seeds() -> None:
     without = fig1.draw(table, Style(), None)
     assert curves(without.axes[0])[0][1] == curves(axes)[0][1]
     assert bands(without.axes[0]) == []
-    assert "Bands" not in texts(without)
+    assert "Bands" not in texts(without) and "Means of 2 seeds." in texts(without)
 
 
 def test_no_interval_is_drawn_of_a_value_that_has_none() -> None:

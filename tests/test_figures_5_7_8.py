@@ -113,6 +113,7 @@ def test_less_data_has_a_panel_a_subset_and_setting_with_its_own_iterations_and_
     ]
     assert [above(axes)[0] for axes in figure.axes] == [["2x", "6x"], ["6x"], ["60k", "220k"]]
     assert above(figure.axes[2])[1:] == [["●", "25.0"], ["■", "25.5"]]
+    assert above(figure.axes[0])[1:] == [["■", "33.0", "30.0"]]
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert len({axes.get_xlim() for axes in figure.axes}) == 2
 

@@ -70,3 +70,4 @@ def save(
             known, clear = metadata[path.suffix], path.suffix == ".svg"
             with write_atomically(path) as temporary:
                 figure.savefig(temporary, dpi=style.dpi, metadata=known, transparent=clear)
+            figure.set_layout_engine("none")  # laid out once, which takes as long as all else

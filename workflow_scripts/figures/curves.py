@@ -91,6 +91,7 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
     entries = handles(evaluations["initialisation"], style, marks, unconverged)
     comparable = all(panel.published is not None for panel in panels)
     notes = remarks(evaluations, comparable, unconverged, "Bands")
+    present = [name for name in INITIALISATIONS if name in set(evaluations["initialisation"])]
     with context(style):
         columns = style.columns(len(panels), least=2.1)
         rows = math.ceil(len(panels) / columns)
@@ -100,7 +101,7 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
         figure = Figure(figsize=(style.width, height), layout="constrained")
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, panel, along, last in zip(grid.flat, panels, points, ends, strict=False):
-            _panel(axes, panel, along, last, across, style)
+            _panel(axes, panel, along, last, present, across, style)
         for axes in grid.flat[len(panels) :]:
             axes.remove()
         for axes in grid[:, 0]:
@@ -124,8 +125,15 @@ def _ends(panel: Panel, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel(
-    axes: Axes, panel: Panel, points: pd.DataFrame, ends: pd.DataFrame, across: float, style: Style
+    axes: Axes,
+    panel: Panel,
+    points: pd.DataFrame,
+    ends: pd.DataFrame,
+    present: list[str],
+    across: float,
+    style: Style,
 ) -> None:
+    """One panel, `across` so many inches, of a figure in which these initialisations are `present`."""
     axes.grid(axis="y")
     _curves(axes, points, style)
     draw_ends(axes, ends, "iteration", "value", style)
@@ -135,8 +143,8 @@ def _panel(
         axes.text(0.5, 0.5, "no checkpoint has a value", transform=axes.transAxes, ha="center", color=MUTED)
     unit, letter = iteration_axis(axes, points["iteration"].max() if len(points) else 1)
     axes.set_ylabel("")
-    lines = _above(axes, ends, unit, letter, across, style)
-    axes.set_title(panel.title, pad=72 * style.line * (lines + 0.3))
+    _above(axes, ends, present, unit, letter, across, style)
+    axes.set_title(panel.title, pad=72 * style.line * (len(present) + 1.3))
 
 
 def _curves(axes: Axes, points: pd.DataFrame, style: Style) -> None:
@@ -180,10 +188,18 @@ def _parts(points: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def _above(axes: Axes, ends: pd.DataFrame, unit: int, letter: str, across: float, style: Style) -> int:
-    """Above a panel, where each schedule ends: its name, and a line of values for each initialisation.
+def _above(
+    axes: Axes,
+    ends: pd.DataFrame,
+    present: list[str],
+    unit: int,
+    letter: str,
+    across: float,
+    style: Style,
+) -> None:
+    """Above a panel, where each schedule ends: its name, and a line of values for each initialisation `present`.
 
-    There they lie on no curve, however close curves are. Returns how many lines of text that takes.
+    There they lie on no curve, however close curves are.
     """
 
     def write(text: str, x: float, line: int, colour: Any, xcoords: str = "data", ha: str = "center") -> None:
@@ -200,10 +216,10 @@ def _above(axes: Axes, ends: pd.DataFrame, unit: int, letter: str, across: float
         )
 
     shown = _apart(ends, across, style)
-    present = [name for name in INITIALISATIONS if name in set(ends["initialisation"])]
     for line, name in enumerate(reversed(present)):
         colour, own = style.text_colour(name), shown[shown["initialisation"] == name]
-        write(GLYPHS[name], 0, line, colour, "axes fraction", "left")
+        if len(own):
+            write(GLYPHS[name], 0, line, colour, "axes fraction", "left")
         for iteration, value in zip(own["iteration"], own["value"], strict=True):
             write(number(value), iteration, line, colour)
     for iteration, schedule in dict(zip(shown["iteration"], shown["schedule"], strict=True)).items():
@@ -211,7 +227,6 @@ def _above(axes: Axes, ends: pd.DataFrame, unit: int, letter: str, across: float
         write(schedule if multiple else f"{iteration / unit:g}{letter}", iteration, len(present), INK)
     for iteration in ends["iteration"].unique():
         axes.axvline(iteration, color=MUTED, lw=0.6, ls=(0, (1, 3)), zorder=0)
-    return len(present) + 1
 
 
 def _apart(ends: pd.DataFrame, across: float, style: Style) -> pd.DataFrame:

@@ -146,7 +146,10 @@ def remarks(rows: pd.DataFrame, comparable: bool, unconverged: bool, interval: s
     rows: evaluations with their interval's `method`, if they have one.
     """
     methods = sorted(set(rows["method"].dropna()) - {""})
-    said = [f"{interval}: {100 * CONFIDENCE:g}% intervals, {' or '.join(methods)}."] if methods else []
+    seeds = rows["seed"].nunique()
+    said = [f"Means of {seeds} seeds."] if seeds > 1 else []
+    if methods:
+        said.append(f"{interval}: {100 * CONFIDENCE:g}% intervals, {' or '.join(methods)}.")
     if unconverged:
         said.append(f"Open marks have not converged: {UNCONVERGED_IF}.")
     if not comparable:

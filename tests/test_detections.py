@@ -78,6 +78,26 @@ def test_a_single_schedule_is_the_end() -> None:
     assert {run[:3] for run in runs} == {("random", "long", "2x"), ("pretrained", "long", "2x")}
 
 
+def test_lengths_are_compared_and_not_names() -> None:
+    runs = compared(layout("fig1", schedules=["10x", "2x"], seeds=[0]), "coco")
+    assert {run[1:3] for run in runs} == {("short", "2x"), ("long", "10x")}
+
+
+def test_what_both_initialisations_train_goes_first() -> None:
+    assert {run[0] for run in compared(layout("table3", "fig1"), "coco")} == {"random", "pretrained"}
+
+
+def test_searches_are_asked_only_where_there_is_nothing_else() -> None:
+    def not_yet(search: str) -> str:
+        raise LookupError(search)
+
+    assert layout("fig7_right", "fig1").compared("coco", not_yet)["subset"] == "all"
+    with pytest.raises(LookupError):
+        layout("fig7_right").compared("coco", not_yet)
+    runs = compared(layout("fig7_right"), "coco")
+    assert {run[1:3] for run in runs} == {("long", "10k-random"), ("long", "10k-pretrained")}
+
+
 def test_without_the_other_initialisation_one_is_shown() -> None:
     runs = compared(layout("table3"), "coco")
     assert {run[0] for run in runs} == {"random"}
@@ -192,6 +212,9 @@ def test_voc_is_compared_by_its_own_rules(tmp_path: Path) -> None:
     truths, found = voc_set(tmp_path / "voc", 0)
     for image in truths["images"]:
         image["file_name"] = Path(image["file_name"]).name
+    for truth in truths["annotations"]:
+        truth["difficult"] = int(truth["difficult"] or truth["image_id"] == 1)
+    found = [each for each in found if each["image_id"] > 4]
     annotations, told = study_of(tmp_path, "faster_rcnn", truths, {("random", "long", 0): found})
     shown, table = compare.compare(compare._compared(told), annotations, tmp_path / "images", 2012, 5)
     ours = table[(table["part"] == "all") & table["replicate"].notna()]["value"]
@@ -203,6 +226,20 @@ def test_voc_is_compared_by_its_own_rules(tmp_path: Path) -> None:
     assert difficult > 0
     assert shown["truths"] == sum(len(each["items"]) for each in shown["pictures"])
     assert shown["truths"] == len(truths["annotations"]) - difficult
+    assert {each["id"] for each in shown["pictures"]} == set(range(2, 9)), "all in the first is difficult"
+    (side,) = shown["sides"]
+    missed = [
+        (int(image), item["category"], item["box"])
+        for image, items in side["items"].items()
+        for item in items
+        if item["kind"] == "missed"
+    ]
+    wanted = [
+        (truth["image_id"], truth["category_id"], truth["bbox"])
+        for truth in truths["annotations"]
+        if not truth["difficult"]
+    ]
+    assert missed and all(each in wanted for each in missed)
 
 
 def test_pictures_hold_what_scores_enough_and_what_is_missed(tmp_path: Path) -> None:
@@ -294,6 +331,20 @@ def test_the_page_holds_every_panel_and_says_what_is_in_it(tmp_path: Path) -> No
         "what is there",
         *["random init, 2x", "w/ pre-train, 2x", "random init, 6x", "w/ pre-train, 6x"],
     ]
+
+
+def test_pictures_are_of_one_seed_and_counts_of_all(tmp_path: Path) -> None:
+    shown, table, _ = drawn_study(tmp_path, sides=SIDES[:1], seeds=(0, 1))
+    sections, html = page(tmp_path, shown, table)
+    assert html.count("<figure>") == 2 * OBJECTS_IN
+    of_seeds = [side["counts"] for side in shown["sides"]]
+    assert of_seeds[0] != of_seeds[1]
+    means = {kind: (of_seeds[0][kind] + of_seeds[1][kind]) / 2 for kind in of_seeds[0]}
+    assert sections[0]["counts"] == {"short": {"random": means}}
+
+
+def test_an_axis_ends_at_a_round_number() -> None:
+    assert [section._round_up(value) for value in (0.3, 5, 5.1, 50, 50.1)] == [5, 5, 10, 50, 60]
 
 
 @pytest.mark.parametrize("detector", ["faster_rcnn", "keypoint_rcnn"])

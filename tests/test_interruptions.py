@@ -30,6 +30,7 @@ from workflow_scripts.jobs.record import ENDING
 from workflow_scripts.jobs.sheet import Sheet, write_sheet
 from workflow_scripts.models.build import backbone_weights, build
 from workflow_scripts.models.tensors import save_tensors, tensors_digest
+from workflow_scripts.training.lock import Superseded
 from workflow_scripts.training.loop import NonFiniteLoss, Window
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress

@@ -228,7 +228,7 @@ def written(figure: Figure) -> Iterator[tuple[str, Bbox]]:
     beyond = [
         label
         for each in axis
-        for place, label in zip(each.get_majorticklocs(), each.get_majorticklabels(), strict=True)
+        for place, label in zip(each.get_majorticklocs(), each.get_majorticklabels(), strict=False)
         if not min(each.get_view_interval()) <= place <= max(each.get_view_interval())
     ]
     for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible()):

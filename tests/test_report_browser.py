@@ -24,6 +24,7 @@ LINKS = "() => [...document.querySelectorAll('a[href]')].map((each) => each.getA
 SERIOUS = ("serious", "critical")
 WIDTHS = (375, 768, 1280, 2560)
 COLOUR = (200, 30, 160)
+TALL = ("figures/fig5.png", "figures/fig7.png")
 INK = "#22272e"
 DRAWN = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1400 700">'
@@ -47,7 +48,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         monkeypatch.chdir(folder)
         write_study(folder)
         for name in FIGURES:
-            figure = Image.new("RGB", (1400, 700), "white")
+            figure = Image.new("RGB", (1400, 1300 if name in TALL else 700), "white")
             figure.paste(COLOUR, (0, 0, 1400, 20))
             figure.save(name)
         Path("figures/fig1.pdf").write_bytes(b"%PDF-1.4 made up")
@@ -225,9 +226,9 @@ def test_the_keyboard_reaches_answer_contents_and_what_is_folded(browser: Browse
         keys.press("Shift+Tab")
         keys.press("Enter")
         assert opened.look("() => document.activeElement.id") == "main"
-        opened.page.locator("#provenance summary").first.focus()
+        opened.page.locator("#searches summary").first.focus()
         keys.press("Enter")
-        assert opened.page.is_visible("#searches details summary")
+        assert opened.page.is_visible("#searches details details summary")
 
 
 def test_a_link_unfolds_what_it_leads_to(browser: Browser, everything: str) -> None:
@@ -236,8 +237,8 @@ def test_a_link_unfolds_what_it_leads_to(browser: Browser, everything: str) -> N
         assert not rows.is_visible()
         opened.page.locator("#table1 td a[href='#sources-table1']").first.click()
         rows.wait_for(state="visible")
-        opened.page.goto(f"{everything}#data")
-        assert opened.page.is_visible("#data details summary")
+    with visit(browser, f"{everything}#data") as opened:
+        assert opened.page.is_visible("#data details details summary")
 
 
 def test_without_scripts_nothing_is_missing(browser: Browser, everything: str) -> None:
@@ -245,5 +246,5 @@ def test_without_scripts_nothing_is_missing(browser: Browser, everything: str) -
         assert opened.page.locator("#picture-fig1").bounding_box()["height"] > 300
         assert opened.page.locator("#table1 td.number").first.is_visible()
         assert opened.page.locator("#fig1 .downloads a[href]").count() == 2, "what is not shown"
-        opened.page.locator("#provenance summary").first.click()
-        assert opened.page.is_visible("#searches details summary")
+        opened.page.locator("#searches summary").first.click()
+        assert opened.page.is_visible("#searches details details summary")

@@ -47,6 +47,7 @@ def test_a_large_table_is_compressed_and_a_larger_one_stays_where_it_is(
     path.parent.mkdir()
     path.write_bytes(b"1,2,3\n" * 1000)
     monkeypatch.setattr(downloads, "COMPRESSED_FROM", 6000)
+    monkeypatch.setattr(downloads, "LARGEST", 6000)
     plain = download(path, page)
     assert (plain["name"], plain["label"], plain["size"], plain["travels"]) == (
         "fig 1.csv",

@@ -39,7 +39,7 @@ def cost(trainings: Iterable[str], evaluations: Iterable[str], planned: Planned)
 
     Hours are those of a device. Jobs without a record are counted as `unknown`.
     """
-    trained = {path: _record(Path(path)) for path in dict.fromkeys(trainings)}
+    trained = {path: _record(Path(path)) for path in trainings}
     folders = dict.fromkeys(Path(path).parent for path in evaluations)
     detected = [_record(folder / "detections") for folder in folders]
     scored = [_record(folder / "metrics.json") for folder in folders]

@@ -271,7 +271,7 @@ def test_a_figure_is_not_blamed_for_what_it_does_not_rest_on(found: Audit) -> No
         assert found(str(ROOT / "figures/fig7_left.png")) == set()
 
 
-def test_fast_believes_size_and_time_and_says_so(
+def test_fast_hashes_nothing_of_the_same_size_and_time_and_says_so(
     found: Audit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     path = one(ARTEFACTS["state"])
@@ -279,7 +279,7 @@ def test_fast_believes_size_and_time_and_says_so(
         os.utime(path, (time.time() + 3600, time.time() + 3600))
         assert found(str(ROOT), "--fast") == {("altered", str(path))}, "its time is another"
     _, text = audited(monkeypatch, capsys, str(ROOT), "--fast")
-    assert "believed by size and time" in text
+    assert "left unhashed, by size and time" in text
 
 
 def test_results_are_not_compared_with_the_study_of_others(

@@ -6,7 +6,7 @@
 
 Prints the verdict first, then every problem with any file on the way and what to do about it, then the jobs behind a
 file as a tree. Exit code 0 without problems, 1 with. Files are hashed again; with `--fast`, a file whose size and time
-are as recorded is believed to be what it was. Run it in the folder that the workflow ran in. Results are compared with
+are as recorded is not hashed again. Run it in the folder that the workflow ran in. Results are compared with
 the study of config.yaml (`--configfile` and `--config` as they were given to Snakemake); without one that compiles,
 with each other alone, which is said.
 """
@@ -152,7 +152,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("target", help="a file, a row of a CSV (file.csv:3), or a folder of results")
     parser.add_argument(
-        "--fast", action="store_true", help="believe files whose size and time are as recorded"
+        "--fast", action="store_true", help="do not hash again what has the size and time of its record"
     )
     parser.add_argument("--json", action="store_true", help="print problems as JSON")
     parser.add_argument("--all", action="store_true", help="show all of many inputs or problems alike")
@@ -204,7 +204,7 @@ def verdict(target: str, records: int, hashes: Hashes, found: list[Problem], why
     kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind])
     problems = f"{count(len(found), 'problem')} ({kinds})" if found else "no problem"
     hashed = f"{count(hashes.files, 'file')} of {hashes.bytes / 1e9:,.2f} GB hashed"
-    believed = f", {hashes.believed:,} believed by size and time" if hashes.fast else ""
+    believed = f", {hashes.believed:,} left unhashed, by size and time" if hashes.fast else ""
     lines = [f"{target}: {problems}. {count(records, 'job')}, {hashed}{believed}."]
     lines += [f"Not compared with the study as it is now: {why_not}"] if why_not else []
     return "\n".join(map(_wrapped, lines))

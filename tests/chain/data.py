@@ -92,7 +92,7 @@ def _coco(folder: Path, split: str, count: int) -> list[dict[str, Any]]:
 
 def _categories(people: bool) -> list[dict[str, Any]]:
     if people:
-        points = [f"point {number}" for number in range(KEYPOINTS)]
+        points = list(COCO_PERSON_KEYPOINT_NAMES)
         return [{"id": 1, "name": "person", "keypoints": points, "skeleton": []}]
     return [{"id": number, "name": name} for number, name in CATEGORIES.items()]
 

@@ -42,7 +42,7 @@ images,pretrained,pre-training,128000000,declared,"Fig. 2, from the text"
 """
 HEAD = (
     "train_set,subset,model,setting,initialisation,schedule,point,iteration,iou_type,metric,"
-    "value,standard_deviation,seeds,converged,published,comparable,source\n"
+    "value,standard_deviation,seeds,converged,published,comparable,source,low,high\n"
 )
 TABLES = {
     "table1": """\

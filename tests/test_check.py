@@ -181,7 +181,7 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "annotation id negative": (first(id=-1), ("annotation id -1", "id is -1", "from 0 to 2^53")),
     "annotation id 2^70": (first(id=2**70), (f"id is {2**70}",)),
     "annotation id as text": (first(id="2"), ("annotations[0]", "got `str`", "$.id")),
-    "annotation ids twice": (each(id=7), ("`annotations`: id 7 stands 8 times",)),
+    "annotation ids twice": (each(id=7), ("`annotations`: id 7 is there 8 times",)),
     "image id negative": (image(id=-4), ("image_id 1, the id of none",)),
     "image id negative, without annotations": (
         lambda dataset: dataset.train["images"].append(dataset.train["images"][0] | {"id": -4}),

@@ -16,7 +16,14 @@ from workflow_scripts.data.check import geometry
 
 SIDE = st.integers(1, 40)
 MASKS = st.tuples(SIDE, SIDE).flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
-COORDINATE = st.floats(-200, 200, allow_nan=False).map(lambda value: round(value, 2))
+
+
+def above(least: float, most: float) -> st.SearchStrategy[float]:
+    """Without the tiniest numbers: where a library has them flushed to 0 in this process, hypothesis refuses them."""
+    return st.floats(least, most, allow_subnormal=False)
+
+
+COORDINATE = st.floats(-200, 200, allow_nan=False, allow_subnormal=False).map(lambda value: round(value, 2))
 
 
 @given(MASKS)
@@ -66,7 +73,7 @@ def test_boxes_that_pass_have_pixels_in_the_image(x: float, y: float, width: flo
         assert x >= -1 and y >= -1 and x + width <= 61 and y + height <= 41
 
 
-@given(st.floats(0, 50), st.floats(0, 30), st.floats(2, 60), st.floats(2, 60), st.booleans(), st.booleans())
+@given(above(0, 50), above(0, 30), above(2, 60), above(2, 60), st.booleans(), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_corners_are_told_from_sides(
     x: float, y: float, width: float, height: float, corners: bool, polygons: bool

@@ -107,7 +107,7 @@ def trainings(results: Path, now: float) -> list[Training]:
         )
     named = [(recipe, SEGMENT.fullmatch(segment)) for recipe, segment in names]
     found = [_training(results, recipe, segment, now) for recipe, segment in named if segment]
-    return sorted(found, key=lambda each: (each.recipe, each.start, each.stop))
+    return sorted(found, key=lambda each: (each.recipe, each.start, each.stop, each.segment))
 
 
 def points(results: Path, recipe: str) -> list[Point]:

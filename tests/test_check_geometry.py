@@ -19,7 +19,7 @@ MASKS = st.tuples(SIDE, SIDE).flatmap(lambda shape: arrays(np.uint8, shape, elem
 
 
 def above(least: float, most: float) -> st.SearchStrategy[float]:
-    """Without the tiniest numbers: where a library has them flushed to 0 in this process, hypothesis refuses them."""
+    """Without the tiniest numbers: where a training of this process has them flushed to 0, hypothesis refuses them."""
     return st.floats(least, most, allow_subnormal=False)
 
 

@@ -76,6 +76,6 @@ def test_crops_to_train_on_are_drawn_as_torchvisions() -> None:
         top, left, height, width = (frame[column] for column in frame)
         frame = pd.DataFrame({"area": height * width, "ratio": np.log(width / height)})
         frame["left"], frame["top"] = left / (side - width), top / (side - height)
-        drawn.append(frame[frame["area"] < share[0] * 3 * side**2])
+        drawn.append(frame[frame["area"] < 0.75 * side**2])
     for column in drawn[0]:
         assert ks_2samp(drawn[0][column], drawn[1][column]).pvalue > 0.01, column

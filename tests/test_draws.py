@@ -23,11 +23,12 @@ def draws(seed: int, iteration: int, first: int, images: int = 4, what: str = "a
     return anchors if what == "anchors" else proposals
 
 
-def test_samples_of_an_image_are_its_own_whichever_process_draws_them() -> None:
-    batch = draws(seed=3, iteration=5, first=0)
+@pytest.mark.parametrize("what", ["anchors", "proposals"])
+def test_samples_of_an_image_are_its_own_whichever_process_draws_them(what: str) -> None:
+    batch = draws(seed=3, iteration=5, first=0, what=what)
     assert len(set(batch)) == 4
-    assert draws(seed=3, iteration=5, first=0) == batch
-    assert draws(seed=3, iteration=5, first=2, images=2) == batch[2:]
+    assert draws(seed=3, iteration=5, first=0, what=what) == batch
+    assert draws(seed=3, iteration=5, first=2, images=2, what=what) == batch[2:]
 
 
 @pytest.mark.parametrize("other", [{"seed": 4}, {"iteration": 6}, {"what": "proposals"}])

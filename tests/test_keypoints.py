@@ -47,7 +47,7 @@ def test_examples_hold_people_with_keypoints_and_mirror_them(recipe, world):
 
 
 def test_keypoints_that_count_are_visible_and_within_their_proposal():
-    """Of the first person's one of three, of the second's two; the third process's share is empty."""
+    """Of the first person one of three, of the second two; an image without proposals counts none."""
     proposals = Instances((40, 40))
     proposals.proposal_boxes = Boxes(torch.tensor([[0.0, 0.0, 10.0, 10.0], [10.0, 10.0, 30.0, 30.0]]))
     first = [[5, 5, 2], [20, 5, 2], [5, 6, 0]]

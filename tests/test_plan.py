@@ -67,9 +67,8 @@ def test_mini_takes_the_hours_that_were_measured() -> None:
     for recipe, segment in study.segments:
         jobs = [f"training/{recipe}/{segment}"]
         jobs += [f"evaluation/{recipe}/{segment}/single_scale-{rule}" for rule in ("detect", "evaluate")]
-        found["pre-training" if recipe.startswith("classification") else "fig1"] += measured.reindex(
-            jobs
-        ).sum()
+        part = "pre-training" if recipe.startswith("classification") else "fig1"
+        found[part] += measured.reindex(jobs).sum()
     assert found["fig1"] > 0.5
     for name, hours in found.items():
         assert planned[name] == pytest.approx(hours, rel=0.25), name

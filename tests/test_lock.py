@@ -179,6 +179,16 @@ def test_whoever_was_taken_over_writes_no_more_nor_keeps_the_lock_alive(
     assert path.exists()
 
 
+def test_what_another_job_moved_away_is_no_error_of_whoever_was_taken_over(tmp_path: Path) -> None:
+    """It was stopped in the middle of a write, while the other job trained to the end."""
+    path, file = tmp_path / "segment.lock", tmp_path / "segment.progress/state"
+    with pytest.raises(FileNotFoundError), held(path):
+        file.write_text("")
+    with pytest.raises(Superseded, match="taken over by another job"), held(path):
+        path.unlink()
+        file.write_text("")
+
+
 def test_a_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT", 0.05)
     path = tmp_path / "segment.lock"

@@ -114,13 +114,16 @@ def held(path: Path) -> Iterator[Lock]:
     """Hold the lock at `path`; waits for an older owner, which is asked to stop.
 
     Raises:
-        Superseded: a newer job holds it.
+        Superseded: a newer job holds it, or took it over and moved away what was being written.
         UserError: its owner lives and does not give it up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _acquire(path, Owner(uuid.uuid4().hex, _machine(), os.getpid(), time.time(), job_name()))
     try:
         yield lock
+    except OSError:
+        lock.check()
+        raise
     finally:
         lock.release()
 

@@ -136,11 +136,11 @@ rule table_intervals:
 
 
 # What bands and bars of figures show.
-rule intervals:
+rule figure_intervals:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         replicates=lambda wildcards: LAYOUT.replicates(wildcards.experiment, chosen),
-        code=code("report", "bands", "comparisons", "intervals") + code("tables", "convergence", "tidy"),
+        code=code("report", "figure_intervals", "comparisons", "intervals") + code("tables", "convergence", "tidy"),
     output:
         LAYOUT.intervals,
     log:
@@ -153,11 +153,11 @@ rule intervals:
         mem_mb=LIGHT.mem_mb,
         runtime=LIGHT.runtime,
     params:
-        **job("intervals", "table", "replicates"),
+        **job("figure_intervals", "table", "replicates"),
     message:
         "Finding how sure the values of {wildcards.experiment} are"
     shell:
-        "python -m workflow_scripts.report.bands --job {params.job:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.report.figure_intervals --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule table:

@@ -28,7 +28,7 @@ SCHEDULES = ["2x", "3x", "4x", "5x", "6x"]
 
 # Rules that gather what others made, however many runs there are.
 GATHERING = {"study", "concatenate", "counts", "compare", "figure", "table", "verdicts", "report"}
-GATHERING |= {"intervals", "table_intervals"}
+GATHERING |= {"figure_intervals", "table_intervals"}
 
 Jobs = dict[str, set[str]]
 

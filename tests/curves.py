@@ -9,7 +9,7 @@ import pytest
 
 from tests.figures import evaluations
 from workflow_scripts.report import build
-from workflow_scripts.report.bands import intervals
+from workflow_scripts.report.figure_intervals import intervals
 
 REPORTS = Path(__file__).parents[1] / "reports"
 CATEGORIES = {"person": 10.0, "</script><b>ball": -2.0}

@@ -52,7 +52,7 @@ STATIC = rules_with_code()
 
 def test_rules_that_make_numbers_list_their_code() -> None:
     measured = {"detect", "evaluate", "compare", "run_evaluations", "run_training"}
-    gathered = {"concatenate", "counts", "search", "intervals", "table_intervals"}
+    gathered = {"concatenate", "counts", "search", "figure_intervals", "table_intervals"}
     assert STATIC.keys() == measured | gathered | {"verdicts", "report"}
 
 

@@ -10,9 +10,9 @@ from tests.curves import BELOW, CATEGORIES, SWING, table, write
 from tests.figures import counts, enhanced, less_data
 from workflow_scripts.errors import UserError
 from workflow_scripts.figures.style import Style, parse_style
-from workflow_scripts.report.bands import intervals
 from workflow_scripts.report.checkpoints import Categories, Panel, braced, panels
 from workflow_scripts.report.curves import chart, curves
+from workflow_scripts.report.figure_intervals import intervals
 
 NAMES = {"random": "random init", "pretrained": "w/ pre-train"}
 PERSON = next(iter(CATEGORIES))

@@ -36,7 +36,7 @@ def draw_from_arguments(
     parser.add_argument("--style", default="{}", help="JSON: colours, width, font_size, dpi")
     parser.add_argument("--scale", required=True, help="smoke, mini or paper")
     if intervals:
-        parser.add_argument("--intervals", help="CSV of report/bands; without it, none are drawn")
+        parser.add_argument("--intervals", help="CSV of report/figure_intervals; without it, none are drawn")
     for ending in ("png", "pdf", "svg"):
         parser.add_argument(f"--{ending}", required=True)
     arguments = parser.parse_args()

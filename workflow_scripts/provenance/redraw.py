@@ -16,7 +16,7 @@ from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.archive import Files, is_below
 
 READ = ("run_evaluations", "run_training", "concatenate", "counts", "search")
-GATHERED = (*READ, "intervals", "table_intervals")
+GATHERED = (*READ, "figure_intervals", "table_intervals")
 REDRAWN = frozenset((*GATHERED, "study", "table", "figure", "verdicts", "report"))
 """Rules whose jobs are run again: from metrics and lines of metrics on, without torch, weights and images."""
 MODULES = tuple(f"workflow_scripts.{name}" for name in ("tables.", "figures.", "report.", "jobs.write"))

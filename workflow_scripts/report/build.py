@@ -195,7 +195,7 @@ def main() -> None:
         ("recipes", "recipe JSON files"),
         ("manifests", "data manifests"),
         ("pretrainings", "summaries of pre-trainings"),
-        ("intervals", "CSV files of report/bands: intervals of the figures' curves"),
+        ("intervals", "CSV files of report/figure_intervals: intervals of the figures' curves"),
         ("metrics", "metrics.json of the evaluations behind the figures: categories of their curves"),
         ("trainings", "metrics.jsonl of each training, whose records tell what it cost"),
     ):

@@ -1,6 +1,6 @@
 """The interval of each number of a figure's table: what its bands and bars show.
 
-    python -m workflow_scripts.report.bands --table fig1-evaluations.csv --replicates a.csv b.csv --output bands.csv
+    python -m workflow_scripts.report.figure_intervals --table t.csv --replicates a.csv b.csv --output i.csv
 
 They are those of verdicts (`intervals.py`): over seeds, where there are several, and over the choice of images,
 from the replicates beside the metrics that the table names.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.figures import point
-from workflow_scripts.report import bands
+from workflow_scripts.report import figure_intervals
 from workflow_scripts.tables.tidy import (
     EVALUATION_COLUMNS,
     INTERVAL_COLUMNS,
@@ -40,7 +40,7 @@ def evaluated(
 
 def found(folder: Path, *rows: dict[str, object]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=EVALUATION_COLUMNS)
-    return bands.intervals(table, sorted(folder.glob("*/replicates.csv")))
+    return figure_intervals.intervals(table, sorted(folder.glob("*/replicates.csv")))
 
 
 def test_of_one_seed_it_is_that_of_its_replicates(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_the_command_writes_what_figures_read(tmp_path: Path, monkeypatch: pytes
     pd.DataFrame(rows, columns=EVALUATION_COLUMNS).to_csv(tmp_path / "e.csv", index=False)
     words = ["--table", tmp_path / "e.csv", "--replicates", tmp_path / "a/replicates.csv"]
     monkeypatch.setattr(
-        sys, "argv", [str(word) for word in ["bands", *words, "--output", tmp_path / "i.csv"]]
+        sys, "argv", [str(word) for word in ["figure_intervals", *words, "--output", tmp_path / "i.csv"]]
     )
-    bands.main()
+    figure_intervals.main()
 
     known = read_intervals(tmp_path / "i.csv")
     merged = with_intervals(read_evaluations(tmp_path / "e.csv"), known)

@@ -14,6 +14,7 @@ The manifest is the identity of a data set in this study. Its fields:
     image_list_sha256   SHA-256 of the lines "ID FILE_NAME" in ascending order of id: the same for the same
                         images in whatever order and with whatever annotations. By hand:
                         jq -r '.images[]|"\\(.id) \\(.file_name)"' FILE | sort -n | sha256sum
+    mask_format         `bitmask` where masks are learned as bitmaps (`data/coco.py`); else it is not there
 
 Every listed image must exist as a file below `--images`; their pixels are not read.
 """
@@ -33,7 +34,7 @@ def describe(
     path: Path, images: Sequence[coco.Image], annotation_count: int, categories: Iterable[coco.Category]
 ) -> dict[str, Any]:
     """The manifest of the annotation file at `path`, whose content the caller has already read."""
-    return {
+    described = {
         "file": path.name,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
@@ -42,6 +43,8 @@ def describe(
         "categories": [category.name for category in categories],
         "image_list_sha256": image_list_sha256(images),
     }
+    mask_format = coco.mask_format(path)
+    return described if mask_format == "polygon" else described | {"mask_format": mask_format}
 
 
 def image_list_sha256(images: Iterable[coco.Image]) -> str:

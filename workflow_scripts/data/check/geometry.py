@@ -126,7 +126,7 @@ MASK_EMPTY = Kind(
     "run lengths that cover no pixel",
     "a mask of at least one pixel",
     "Remove the annotation, or encode its mask anew",
-    "trained on as they are; a few are tolerated",
+    "left out of training, as in detectron2; a few are tolerated",
 )
 
 

@@ -19,11 +19,20 @@ def notes(study: Study) -> list[str]:
     if changes:
         changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
-    if drawn := random_subset(study):
-        found.append(drawn)
+    found += filter(None, (boxes_alone(study), random_subset(study)))
     if study.config.linear_scaling:
         found.append(_scaling(study))
     return found
+
+
+def boxes_alone(study: Study) -> str:
+    """Says so where detectors learn no masks, as the configuration has it."""
+    if study.config.masks:
+        return ""
+    return (
+        "The data has boxes alone (datasets.coco.masks: false): Faster R-CNN, of the same backbone and box head, "
+        "stands for Mask R-CNN, and there is no mask AP."
+    )
 
 
 def random_subset(study: Study) -> str:
@@ -85,7 +94,7 @@ def sharing(study: Study) -> str:
         f"{without - planned:,} of {without:,}"
     )
     scaling = _scaling(study) if study.config.linear_scaling else ""
-    return "\n".join(filter(None, (sentence, scaling, random_subset(study))))
+    return "\n".join(filter(None, (sentence, scaling, boxes_alone(study), random_subset(study))))
 
 
 def iterations(study: Study) -> dict[str, int]:

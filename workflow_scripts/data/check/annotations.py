@@ -104,7 +104,8 @@ MASK_MISSING = Kind(
     "annotations",
     "annotations without segmentation, for a detector that learns masks",
     "polygons or run lengths",
-    "Draw the outline, or remove the annotation",
+    "Draw the outline, or remove the annotation; where the data has boxes alone, write `masks: false` below "
+    "datasets.coco in the configuration",
 )
 MASK_RUN_LENGTHS = Kind(
     "mask-run-lengths",

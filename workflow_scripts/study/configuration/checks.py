@@ -11,6 +11,8 @@ from workflow_scripts.study.configuration.scales import Scale
 
 IGNORED_SECTIONS = ("DATALOADER", "DATASETS", "INPUT", "OUTPUT_DIR", "SEED", "SOLVER", "TEST", "VIS_PERIOD")
 """Parts of detectron2's configuration that this project's recipes, schedules and scales hold instead."""
+DETECTOR_KEYS = ("MODEL.MASK_ON", "MODEL.KEYPOINT_ON")
+"""What makes a detector the one that its experiment names, and that its evaluation scores."""
 
 
 def problems(config: StudyConfig, scale: Scale) -> Iterator[str]:
@@ -78,6 +80,11 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
                 yield (
                     f"{where}: {place}: found {name}, which nothing here takes from detectron2's configuration; "
                     "expected keys of MODEL; set rates, sizes and schedules where the scale has them"
+                )
+            elif name in DETECTOR_KEYS:
+                yield (
+                    f"{where}: {place}: found {name}, expected none: experiments name their detectors; remove it. "
+                    "Where the data has boxes alone, write datasets: {coco: {masks: false}}"
                 )
 
 

@@ -43,6 +43,10 @@ class CocoDataset(_Section):
 
     train: ImageSet
     val: ImageSet
+    masks: bool = Field(
+        default=True,
+        description="whether objects have masks; without, they have boxes alone: detectors learn no masks",
+    )
     keypoints: KeypointAnnotations | None = None
     val2014_annotations: str | None = Field(
         default=None, description="instances_val2014.json: makes the 35k subset the paper's val35k"
@@ -155,6 +159,11 @@ class StudyConfig(_Section):
         if repeated:
             raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
         return values
+
+    @property
+    def masks(self) -> bool:
+        """Whether the detection data set has masks to learn; the miniature world has."""
+        return self.datasets.coco is None or self.datasets.coco.masks
 
     @field_validator("results")
     @classmethod

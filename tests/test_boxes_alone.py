@@ -86,7 +86,7 @@ def test_without_the_setting_the_check_names_it(
 def test_areas_of_masks_that_were_taken_away_make_no_corners(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object of 476.3 pixels within [7, 5, 26, 30]; a box with these two corners, 19 x 25, has as many but for 0.3%."""
+    """An object of 476.3 pixels within [7, 5, 26, 30]; as corners, that is a box of 19 x 25, or 475 pixels."""
     dataset = Dataset(tmp_path)
     first = dataset.train["annotations"][0]
     del first["segmentation"]

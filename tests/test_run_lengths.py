@@ -28,6 +28,7 @@ from tests.training import TinyWorld, metrics, mixed_sizes, run_here, segment, t
 from tests.training import training_command as command
 from workflow_scripts.data import coco, manifest, subsets
 from workflow_scripts.data.check.repair import repaired
+from workflow_scripts.data.mask_format import mask_format
 from workflow_scripts.data.world.coco_layout import run_lengths
 from workflow_scripts.evaluation import pictures
 from workflow_scripts.models.build import build
@@ -177,7 +178,7 @@ def test_one_object_in_run_lengths_decides_and_a_crowd_does_not(
     if crowd is None:
         del content["annotations"][2]["iscrowd"]
     file.write_text(json.dumps(content, indent=1))
-    assert coco.mask_format(file) == expected
+    assert mask_format(file) == expected
     read = coco.read(file)
     described = manifest.describe(file, read.images, 8, read.categories)
     assert described.get("mask_format", "polygon") == expected

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -59,15 +59,6 @@ class _ImageId(msgspec.Struct, gc=False):
 
 class _ImageIds(msgspec.Struct):
     images: list[_ImageId]
-
-
-class _Mask(msgspec.Struct, gc=False):
-    iscrowd: Raw | UnsetType = UNSET
-    segmentation: Raw | UnsetType = UNSET
-
-
-class _Masks(msgspec.Struct):
-    annotations: list[_Mask]
 
 
 class Sections(msgspec.Struct):
@@ -125,25 +116,6 @@ def read_image_ids(path: str | Path) -> set[int]:
     Raises `UserError` when the file is missing, is not JSON or lacks `images`.
     """
     return {image.id for image in _decode(_map(Path(path)), _ImageIds, Path(path)).images}
-
-
-def mask_format(path: str | Path) -> Literal["polygon", "bitmask"]:
-    """How the masks of a file are learned, in detectron2's words (`INPUT.MASK_FORMAT`).
-
-    As bitmaps if any object, crowds aside, has its mask as run lengths, which polygons cannot express; the file's
-    polygons are drawn as bitmaps then, so that all masks of a training are of one kind.
-
-    Raises `UserError` when the file is missing, is not JSON or lacks `annotations`.
-    """
-    for each in _decode(_map(Path(path)), _Masks, Path(path)).annotations:
-        crowd = not isinstance(each.iscrowd, UnsetType) and bytes(each.iscrowd) != b"0"
-        if (
-            not crowd
-            and not isinstance(each.segmentation, UnsetType)
-            and bytes(each.segmentation)[:1] == b"{"
-        ):
-            return "bitmask"
-    return "polygon"
 
 
 def require_image_files(file: AnnotationFile, folder: str | Path) -> None:

@@ -14,7 +14,7 @@ The manifest is the identity of a data set in this study. Its fields:
     image_list_sha256   SHA-256 of the lines "ID FILE_NAME" in ascending order of id: the same for the same
                         images in whatever order and with whatever annotations. By hand:
                         jq -r '.images[]|"\\(.id) \\(.file_name)"' FILE | sort -n | sha256sum
-    mask_format         `bitmask` where masks are learned as bitmaps (`data/coco.py`); else it is not there
+    mask_format         `bitmask` where masks are learned as bitmaps (`data/mask_format.py`); else it is not there
 
 Every listed image must exist as a file below `--images`; their pixels are not read.
 """
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data import coco
+from workflow_scripts.data.mask_format import mask_format
 from workflow_scripts.files import sha256, write_json
 from workflow_scripts.jobs.job import job
 
@@ -43,8 +44,8 @@ def describe(
         "categories": [category.name for category in categories],
         "image_list_sha256": image_list_sha256(images),
     }
-    mask_format = coco.mask_format(path)
-    return described if mask_format == "polygon" else described | {"mask_format": mask_format}
+    learned_as = mask_format(path)
+    return described if learned_as == "polygon" else described | {"mask_format": learned_as}
 
 
 def image_list_sha256(images: Iterable[coco.Image]) -> str:

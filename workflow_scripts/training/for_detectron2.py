@@ -61,7 +61,7 @@ class Exported(msgspec.Struct, frozen=True):
 def run_config(recipe: Recipe, schedule: Schedule, num_classes: int, mask_format: str = "polygon") -> CfgNode:
     """The configuration that detectron2 builds the run's model and optimiser from, for any device.
 
-    `mask_format`: how the training set's masks are learned, as `data/coco.py` says.
+    `mask_format`: how the training set's masks are learned, as `data/mask_format.py` says.
     It lacks data sets and weights, which detectron2 knows by names of its own.
     """
     config = detectron2_config(recipe, num_classes).clone()

@@ -15,6 +15,7 @@ The manifest is the identity of a data set in this study. Its fields:
                         images in whatever order and with whatever annotations. By hand:
                         jq -r '.images[]|"\\(.id) \\(.file_name)"' FILE | sort -n | sha256sum
     mask_format         `bitmask` where masks are learned as bitmaps (`data/mask_format.py`); else it is not there
+    split_of            of a part of a file that was split (`data/split.py`): what it is a part of
 
 Every listed image must exist as a file below `--images`; their pixels are not read.
 """
@@ -24,6 +25,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import UnsetType
 
 from workflow_scripts.data import coco
 from workflow_scripts.data.mask_format import mask_format
@@ -64,9 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
     file = coco.read(arguments.annotations)
     coco.require_image_files(file, arguments.images)
-    write_json(
-        arguments.output, describe(file.path, file.images, len(file.annotation_image_ids), file.categories)
-    )
+    described = describe(file.path, file.images, len(file.annotation_image_ids), file.categories)
+    if not isinstance(file.sections.split_of, UnsetType):
+        described["split_of"] = msgspec.json.decode(file.sections.split_of)
+    write_json(arguments.output, described)
 
 
 if __name__ == "__main__":

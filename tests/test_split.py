@@ -11,6 +11,7 @@ import pytest
 
 from tests.checked import Dataset
 from tests.checked import run as command
+from tests.checkout import Checkout
 from workflow_scripts.data import manifest, split, subsets
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256
@@ -147,6 +148,15 @@ def test_a_file_made_here_is_an_input_like_any_other_and_a_given_one_is_not(
     given = compile_study({"scale": "mini", "experiments": ["fig1"], "datasets": real_data})
     assert Layout(given, raw=lambda path: ("raw", path)).annotations("coco", "train")[0] == "raw"
     assert Layout(given).whole() == [] and Layout(given).split_options() == {}
+
+
+def test_the_workflow_splits_before_it_reads_a_part(tmp_path: Path, real_data: Json) -> None:
+    part = real_data["coco"]["train"]
+    checkout = Checkout.make(tmp_path / "checkout")
+    jobs = checkout.jobs("fig1", datasets={"coco": {**part, "validation": 0.2}})
+    assert jobs["split"] == {"data/split/train.json", "data/split/val.json"}
+    assert {"data/coco-train.json", "data/coco-val.json"} <= jobs["manifest"]
+    assert any(name.startswith("data/check-coco-") for name in jobs["check_data"])
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,29 @@ rule voc_annotations:
         "python -m workflow_scripts.data.voc --job {params.job:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule split:
+    input:
+        annotations=LAYOUT.whole(),
+    output:
+        train=LAYOUT.part.format(split="train"),
+        val=LAYOUT.part.format(split="val"),
+    log:
+        f"{LAYOUT.logs}/split.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/split.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        **job("split", "annotations", "train", "val", **LAYOUT.split_options()),
+    message:
+        "Splitting the images into those to train on and those to validate on"
+    shell:
+        "python -m workflow_scripts.data.split --job {params.job:q} > {log:q} 2>&1"
+
+
 rule subsets:
     input:
         annotations=LAYOUT.annotations("coco", "train"),

@@ -138,7 +138,6 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "mask missing in validation": (first("val", segmentation=None), ("annotation id 202", "missing")),
     "mask as text": (first(segmentation="5,4,25,4"), ("annotations[0]", "got `str`", "$.segmentation")),
     # run lengths
-    "run lengths to train on": (first(segmentation=RUNS), (FIRST, "run-length code", "Convert it")),
     "run lengths of another size": (
         first("val", segmentation=RUNS | {"size": [WIDTH, HEIGHT]}),
         ("annotation id 202", "[60, 40]", "40, 60"),

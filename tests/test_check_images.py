@@ -14,10 +14,8 @@ from detectron2.data import detection_utils
 from PIL import Image
 
 from tests.checked import HEIGHT, WIDTH, Dataset, Json, Spoil, noise, run
-from workflow_scripts.data.check import folders
 from workflow_scripts.data.check.images import ALIKE
 from workflow_scripts.data.check.pictures import ORIENTATION, Picture, Unfit, difference_hash, look_at
-from workflow_scripts.training.examples import IMAGE_ENDINGS
 
 
 @pytest.fixture
@@ -369,7 +367,3 @@ def test_other_files_in_image_folders_are_left_out_and_counted(
         ("file-ignored", "ant/Thumbs.db")
     ]
     assert {"file": str(given.train), "classes": 2, "images": 4} in report["files"]
-
-
-def test_endings_are_those_of_training() -> None:
-    assert folders.ENDINGS == IMAGE_ENDINGS

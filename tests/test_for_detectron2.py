@@ -198,8 +198,12 @@ def test_a_run_and_a_classifier_have_folders(tmp_path: Path) -> None:
     folder = tmp_path / "out" / run.recipe.name / run.schedule.name
     assert read_by_detectron2(folder / "config.yaml").MODEL.ROI_HEADS.NUM_CLASSES == 3
     first = (folder / EVENTS).read_bytes()
+    assert read_by_detectron2(folder / "config.yaml").INPUT.MASK_FORMAT == "polygon"
+    manifest.write_text(json.dumps({"categories": ["a", "b", "c"], "mask_format": "bitmask"}))
     export(detector, tmp_path / "again")
-    assert (tmp_path / "again" / folder.relative_to(tmp_path / "out") / EVENTS).read_bytes() == first
+    again = tmp_path / "again" / folder.relative_to(tmp_path / "out")
+    assert (again / EVENTS).read_bytes() == first
+    assert read_by_detectron2(again / "config.yaml").INPUT.MASK_FORMAT == "bitmask"
     classifier = study("fig1").recipes["classification-R50_GN"]
     recipe.write_text(classifier.model_dump_json())
     export(Exported(str(recipe), None, None, metrics, []), tmp_path / "out")

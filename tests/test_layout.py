@@ -167,9 +167,10 @@ def test_subsets_and_their_sizes(complete_data: dict[str, Any]) -> None:
     within = str(Path(complete_data["coco"]["train"]["annotations"]))
     coco = complete_data["coco"] | {"val2014_annotations": within}
     paper = layout("fig1", datasets=complete_data | {"coco": coco})
-    assert paper.subset_sizes() == ["35k=all", "10k=8", "3.5k=4", "1k=2"]
+    assert paper.subset_sizes() == ["35k=all", "10k=20%", "3.5k=10%", "1k=5%"]
     assert paper.val2014() == [raw(within)]
-    assert layout("fig1", datasets=complete_data).subset_sizes() == DRAWN.subset_sizes()
+    shares = ["35k=30%", "10k=20%", "3.5k=10%", "1k=5%"]
+    assert layout("fig1", datasets=complete_data).subset_sizes() == shares, "of the world's 40 images"
     assert layout("fig1", datasets=complete_data).val2014() == []
 
 

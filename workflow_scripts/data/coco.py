@@ -69,6 +69,7 @@ class Sections(msgspec.Struct):
     categories: Raw
     info: Raw | UnsetType = UNSET
     licenses: Raw | UnsetType = UNSET
+    split_of: Raw | UnsetType = UNSET  # data/split.py
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
     python -m workflow_scripts.data.image_hashes --folder voc --parts voc/VOC2007/JPEGImages --output images.csv
 
 A row for each file below the folder, or below its parts, in order: `name` (relative to the folder), `sha256`, `bytes`.
+Folders that are links are gone through, too.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from workflow_scripts.data.class_folders import files_below
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_atomically
 from workflow_scripts.jobs.job import job
@@ -42,7 +44,11 @@ def _hashed(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    try:
+        found = [path for path in files_below(folder) if path.is_file()] if folder.is_dir() else []
+    except OSError as error:
+        where = error.filename or folder
+        raise UserError(f"{where}: cannot be read: {error.strerror}. Correct its permissions.") from None
     if not found:
         raise UserError(f"{folder}: found no files, expected images")
     return found

@@ -14,6 +14,8 @@ The manifest is the identity of a data set in this study. Its fields:
     image_list_sha256   SHA-256 of the lines "ID FILE_NAME" in ascending order of id: the same for the same
                         images in whatever order and with whatever annotations. By hand:
                         jq -r '.images[]|"\\(.id) \\(.file_name)"' FILE | sort -n | sha256sum
+    mask_format         `bitmask` where masks are learned as bitmaps (`data/mask_format.py`); else it is not there
+    split_of            of a part of a file that was split (`data/split.py`): what it is a part of
 
 Every listed image must exist as a file below `--images`; their pixels are not read.
 """
@@ -24,7 +26,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import UnsetType
+
 from workflow_scripts.data import coco
+from workflow_scripts.data.mask_format import mask_format
 from workflow_scripts.files import sha256, write_json
 from workflow_scripts.jobs.job import job
 
@@ -33,7 +39,7 @@ def describe(
     path: Path, images: Sequence[coco.Image], annotation_count: int, categories: Iterable[coco.Category]
 ) -> dict[str, Any]:
     """The manifest of the annotation file at `path`, whose content the caller has already read."""
-    return {
+    described = {
         "file": path.name,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
@@ -42,6 +48,8 @@ def describe(
         "categories": [category.name for category in categories],
         "image_list_sha256": image_list_sha256(images),
     }
+    learned_as = mask_format(path)
+    return described if learned_as == "polygon" else described | {"mask_format": learned_as}
 
 
 def image_list_sha256(images: Iterable[coco.Image]) -> str:
@@ -60,9 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
     file = coco.read(arguments.annotations)
     coco.require_image_files(file, arguments.images)
-    write_json(
-        arguments.output, describe(file.path, file.images, len(file.annotation_image_ids), file.categories)
-    )
+    described = describe(file.path, file.images, len(file.annotation_image_ids), file.categories)
+    if not isinstance(file.sections.split_of, UnsetType):
+        described["split_of"] = msgspec.json.decode(file.sections.split_of)
+    write_json(arguments.output, described)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m workflow_scripts.data.voc --folders VOC2007 VOC2012 --splits trainval train --output voc_train.json
     python -m workflow_scripts.data.voc --folders VOC2012 --splits val --classes voc_train.json --output voc_val.json
 
-A folder holds Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SPLIT.txt, one NAME a line. In the file:
+A folder holds Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SPLIT.txt, one NAME a line. Beside VOC's own
+.jpg, pictures may end in .jpeg or .png, in upper case, too, and NAME may be in a subfolder. In the file:
 
     images         ids from 1, in the order of the folders and of their splits; `file_name` is relative to
                    `common_folder`, the folder of images for every later step
@@ -33,6 +34,8 @@ from workflow_scripts.jobs.job import job
 # The workflow asks for `common_folder` whenever it is parsed: this module imports nothing slow.
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ENDINGS = (".jpg", ".jpeg", ".png")
+"""Of pictures, in upper or lower case; where a name has several, the first of these, in lower case first."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,36 @@ def read(folder: str | Path, split: str) -> list[Image]:
     """
     names = read_split(folder, split)
     pictures = pictures_folder(folder)
-    present = set(os.listdir(pictures)) if os.path.isdir(pictures) else set()
-    missing = [name for name in names if f"{name}.jpg" not in present]
+    found = _pictures(pictures, {os.path.dirname(name) for name in names})
+    missing = [name for name in names if name not in found]
     if missing:
         raise UserError(
             f"{pictures}: {len(missing):,} of the {len(names):,} images of split {split!r} are missing, first "
             f"{missing[0]}.jpg. Unpack the images there, or correct the split."
         )
     return [
-        _read_image(os.path.join(pictures, f"{n}.jpg"), os.path.join(folder, "Annotations", f"{n}.xml"))
+        _read_image(os.path.join(pictures, found[n]), os.path.join(folder, "Annotations", f"{n}.xml"))
         for n in names
     ]
+
+
+def _pictures(folder: str, parts: Iterable[str]) -> dict[str, str]:
+    """File names of the pictures in parts of a folder, by their name in the lists of images; none outside of it."""
+    files = [
+        os.path.join(part, file)
+        for part in parts
+        if not os.path.isabs(part)
+        and ".." not in part.split("/")
+        and os.path.isdir(os.path.join(folder, part))
+        for file in os.listdir(os.path.join(folder, part))
+    ]
+    ranked = sorted(files, key=lambda file: (not file.endswith(ENDINGS), file))
+    found: dict[str, str] = {}
+    for ending in ENDINGS:
+        for file in ranked:
+            if file.lower().endswith(ending):
+                found.setdefault(file[: -len(ending)], file)
+    return found
 
 
 def coco_file(

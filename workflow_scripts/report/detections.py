@@ -126,9 +126,10 @@ def read_differences(path: str | Path) -> pd.DataFrame:
 
 def _section(shown: Pictures, table: pd.DataFrame, path: str, output: str | Path) -> dict[str, Any]:
     sides = [side for point in POINTS for side in _of_point(shown, point)]
+    boxes_alone = shown.train_set == "coco" and shown.detector == "faster_rcnn"
     return {
         "name": shown.train_set,
-        "title": SETS.get(shown.train_set, shown.train_set),
+        "title": "Boxes" if boxes_alone else SETS.get(shown.train_set, shown.train_set),
         "shown": shown,
         "what": ", ".join([shown.model, *([] if shown.setting == "baseline" else [shown.setting])]),
         "pictures": [_picture(shown, picture, sides) for picture in shown.pictures],

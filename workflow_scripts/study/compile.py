@@ -25,7 +25,7 @@ def compile_study(values: Mapping[str, Any]) -> Study:
     """
     config = read_config(values)
     scale = read_scale(config)
-    known = experiments(config.models)
+    known = experiments(config.models, config.masks)
     if found := [*problems(config, scale), *unmet(config, scale, known)]:
         raise UserError("\n".join(found))
 

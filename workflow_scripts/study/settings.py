@@ -46,6 +46,10 @@ def _check_data(_study: Study, layout: Layout, wildcards: Wildcards) -> Settings
     return layout.checked_options(wildcards["checked"])
 
 
+def _split(_study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
+    return layout.split_options()
+
+
 def _subsets(study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"subsets": layout.subset_sizes(), "seed": study.config.subset_seed}
 
@@ -107,6 +111,7 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "images": _images,
     "voc_annotations": _voc_annotations,
     "check_data": _check_data,
+    "split": _split,
     "subsets": _subsets,
     "fetched_backbone": _fetched_backbone,
     "recipe": _recipe,

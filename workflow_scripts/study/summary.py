@@ -5,6 +5,8 @@ from typing import Any
 
 from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
 from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.compiled.subsets import subset_sizes
+from workflow_scripts.study.configuration.config import CocoDataset
 
 WITHOUT_RESULT = ("training", "resources")
 """Sections of a scale that say how jobs run, and change no number of the report."""
@@ -19,11 +21,20 @@ def notes(study: Study) -> list[str]:
     if changes:
         changed = ", ".join(_leaves(changes))
         found.append(f"Numbers of the scale were changed by the configuration: {changed}.")
-    if drawn := random_subset(study):
-        found.append(drawn)
+    found += filter(None, (boxes_alone(study), subsets_of_shares(study), random_subset(study)))
     if study.config.linear_scaling:
         found.append(_scaling(study))
     return found
+
+
+def boxes_alone(study: Study) -> str:
+    """Says so where detectors learn no masks, as the configuration has it."""
+    if study.config.masks:
+        return ""
+    return (
+        "The data has boxes alone (datasets.coco.masks: false): Faster R-CNN, of the same backbone and box head, "
+        "stands for Mask R-CNN, and there is no mask AP."
+    )
 
 
 def random_subset(study: Study) -> str:
@@ -34,9 +45,26 @@ def random_subset(study: Study) -> str:
     if not any(run.recipe.subset == "35k" for run in study.needed_runs(study.config.experiments)):
         return ""
     return (
-        f"The 35k subset is {study.scale.subsets['35k']:,} training images at random. The paper's is val35k, those of "
+        f"The 35k subset is {_told(subset_sizes(study)['35k'])} at random. The paper's is val35k, those of "
         "train2017 that stand in instances_val2014.json: to have it, name that as datasets.coco.val2014_annotations."
     )
+
+
+def _told(size: str) -> str:
+    return f"{size} of the training images" if size.endswith("%") else f"{int(size):,} training images"
+
+
+def subsets_of_shares(study: Study) -> str:
+    """Says which subsets are shares of the training images, where an experiment that is asked for trains on them."""
+    used = {run.recipe.subset for run in study.needed_runs(study.config.experiments)}
+    shares = [
+        f"{name} is {size}"
+        for name, size in subset_sizes(study).items()
+        if name in used and size.endswith("%")
+    ]
+    if not shares:
+        return ""
+    return f"Subsets keep the paper's names and hold shares of the training images: {', '.join(shares)}."
 
 
 def _scaling(study: Study) -> str:
@@ -54,7 +82,7 @@ def _data(study: Study) -> list[str]:
     datasets = study.config.datasets
     real = []
     if datasets.coco:
-        real.append(f"COCO is {datasets.coco.train.annotations}.")
+        real.append(_coco(datasets.coco))
     if datasets.voc:
         real.append(f"VOC is {', '.join(f'{part.folder} ({part.split})' for part in datasets.voc.train)}.")
     if datasets.classification:
@@ -66,6 +94,15 @@ def _data(study: Study) -> list[str]:
         *real,
         f"{drawn} of the miniature world that the workflow draws; on it, AP has a meaning of its own.",
     ]
+
+
+def _coco(given: CocoDataset) -> str:
+    if given.train is not None:
+        return f"COCO is {given.train.annotations}."
+    return (
+        f"COCO is {given.annotations}, of whose images {100 * (given.validation or 0):g}% are to validate on (seed "
+        f"{given.seed or 0})."
+    )
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -85,7 +122,8 @@ def sharing(study: Study) -> str:
         f"{without - planned:,} of {without:,}"
     )
     scaling = _scaling(study) if study.config.linear_scaling else ""
-    return "\n".join(filter(None, (sentence, scaling, random_subset(study))))
+    told = (sentence, scaling, boxes_alone(study), subsets_of_shares(study), random_subset(study))
+    return "\n".join(filter(None, told))
 
 
 def iterations(study: Study) -> dict[str, int]:

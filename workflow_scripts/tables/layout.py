@@ -32,6 +32,7 @@ SPREAD_NOTES = {
 ROUNDED_NOTE = (
     "Differences are of values before rounding, so a last digit may differ from that of rounded ones."
 )
+WITHOUT_MASKS_NOTE = "There is no mask AP of ours: these detectors learn boxes alone."
 TRAIN_SET_LABELS = {"coco": "", "keypoints": "person keypoints", "voc": "PASCAL VOC"}
 
 
@@ -119,7 +120,7 @@ def grid(results: pd.DataFrame, layout: Layout) -> Grid:
         chosen = _schedule(group) if layout == LAYOUTS["table2"] else ""
         rows.append(Row((first, second + chosen), "ours", list(ours), list(sources)))
         rows.append(Row((first, second), published, list(theirs), [[] for _ in header]))
-    notes = [note, *_spread_note(results)]
+    notes = [note, *_spread_note(results), *_masks_note(results)]
     if any(UNCONVERGED in cell for row in rows for cell in row.cells):
         notes.append(UNCONVERGED_NOTE)
     if not _adds_up(named, layout):
@@ -155,6 +156,12 @@ def _spread_note(results: pd.DataFrame) -> list[str]:
     if len(known):
         return [SPREAD_NOTES["interval" if known["seeds"].max() > 1 else "interval, one seed"]]
     return [SPREAD_NOTES["deviation"]] if results["standard_deviation"].notna().any() else []
+
+
+def _masks_note(results: pd.DataFrame) -> list[str]:
+    """Says so where boxes were scored, and there is room for masks that were not."""
+    scored = set(results.loc[results["value"].notna(), "iou_type"])
+    return [WITHOUT_MASKS_NOTE] if "segm" in set(results["iou_type"]) - scored and "bbox" in scored else []
 
 
 def _adds_up(named: pd.DataFrame, layout: Layout) -> bool:

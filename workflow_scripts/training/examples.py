@@ -17,6 +17,8 @@ from detectron2.data.datasets import load_coco_json
 from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_FLIP_MAP, COCO_PERSON_KEYPOINT_NAMES
 from torch.utils.data import Dataset
 
+from workflow_scripts.data.class_folders import class_pictures
+from workflow_scripts.data.mask_format import mask_format
 from workflow_scripts.errors import UserError
 from workflow_scripts.models.config import detectron2_config
 from workflow_scripts.models.seeds import key, seed_everything
@@ -24,7 +26,6 @@ from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.training.sampler import Draw
 
 Example = dict[str, Any]
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class Examples(Dataset):
@@ -55,15 +56,15 @@ class Examples(Dataset):
 def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examples:
     """Images of a COCO annotation file that hold an object, scaled and flipped as the recipe says.
 
-    Boxes are enough for a detector without masks.
+    Boxes are enough for a detector without masks. Masks are polygons or, where `mask_format` says so, bitmaps.
 
     Raises:
-        UserError: no image holds an object, or the detector learns masks and an object has no polygons.
+        UserError: no image holds an object, or the detector learns masks and an object has none.
     """
     records, classes = coco_records(annotations, images)
     config = detectron2_config(recipe, len(classes))
     if config.MODEL.MASK_ON:
-        _require_polygons(annotations, records)
+        _require_masks(annotations, records)
     kept = filter_images_with_only_crowd_annotations(records)
     if config.MODEL.KEYPOINT_ON:
         kept = filter_images_with_few_keypoints(kept, config.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE)
@@ -80,20 +81,21 @@ def detection_examples(recipe: Recipe, annotations: Path, images: Path) -> Examp
         augmentations=augmentations,
         image_format=config.INPUT.FORMAT,
         use_instance_mask=config.MODEL.MASK_ON,
+        instance_mask_format=mask_format(annotations),
         use_keypoint=config.MODEL.KEYPOINT_ON,
         keypoint_hflip_indices=_hflip_indices(str(annotations)) if config.MODEL.KEYPOINT_ON else None,
     )
     return Examples(kept, classes, mapper, recipe.seed)
 
 
-def _require_polygons(annotations: Path, records: Sequence[Example]) -> None:
+def _require_masks(annotations: Path, records: Sequence[Example]) -> None:
     for record in records:
         for annotation in record["annotations"]:
-            if not annotation.get("iscrowd", 0) and not isinstance(annotation.get("segmentation"), list):
-                found = "a run-length code" if "segmentation" in annotation else "no segmentation"
+            if not annotation.get("iscrowd", 0) and "segmentation" not in annotation:
                 raise UserError(
-                    f"{annotations}: annotation id {annotation['id']} of image id {record['image_id']} has {found}; "
-                    "expected polygons, for the detector learns masks. Convert it, or train a detector of boxes alone"
+                    f"{annotations}: annotation id {annotation['id']} of image id {record['image_id']} has no "
+                    "segmentation; expected polygons or run lengths, for the detector learns masks. Draw its outline, "
+                    "or train a detector of boxes alone"
                 )
 
 
@@ -146,8 +148,7 @@ def folder_records(folder: Path) -> tuple[list[Example], list[str]]:
     records = [
         {"file_name": str(path), "label": number, "width": 1, "height": 1}
         for number, name in enumerate(classes)
-        for path in sorted((folder / name).iterdir())
-        if path.suffix.lower() in IMAGE_ENDINGS
+        for path in class_pictures(folder / name)
     ]
     if not records:
         raise UserError(

@@ -58,13 +58,15 @@ class Exported(msgspec.Struct, frozen=True):
     evaluations: list[str]
 
 
-def run_config(recipe: Recipe, schedule: Schedule, num_classes: int) -> CfgNode:
+def run_config(recipe: Recipe, schedule: Schedule, num_classes: int, mask_format: str = "polygon") -> CfgNode:
     """The configuration that detectron2 builds the run's model and optimiser from, for any device.
 
+    `mask_format`: how the training set's masks are learned, as `data/mask_format.py` says.
     It lacks data sets and weights, which detectron2 knows by names of its own.
     """
     config = detectron2_config(recipe, num_classes).clone()
     config.defrost()
+    config.INPUT.MASK_FORMAT = mask_format
     solver = config.SOLVER
     solver.IMS_PER_BATCH, solver.MAX_ITER = recipe.batch, schedule.iterations
     solver.STEPS, solver.GAMMA = (schedule.first_drop, schedule.second_drop), recipe.decay_factor
@@ -151,9 +153,12 @@ def export(run: Exported, output: Path) -> None:
     if run.schedule is not None and run.manifest is not None:
         schedule = Schedule(**run.schedule)
         folder /= schedule.name
-        categories = json.loads(Path(run.manifest).read_bytes())["categories"]
+        manifest = json.loads(Path(run.manifest).read_bytes())
+        config = run_config(
+            recipe, schedule, len(manifest["categories"]), manifest.get("mask_format", "polygon")
+        )
         with write_atomically(folder / "config.yaml") as temporary:
-            temporary.write_text(as_yaml(run_config(recipe, schedule, len(categories))))
+            temporary.write_text(as_yaml(config))
     write_events(folder / EVENTS, scalars(map(Path, run.metrics), map(Path, run.evaluations)))
 
 

@@ -103,16 +103,18 @@ MASK_MISSING = Kind(
     "error",
     "annotations",
     "annotations without segmentation, for a detector that learns masks",
-    "polygons",
-    "Draw the outline, or remove the annotation",
+    "polygons or run lengths",
+    "Draw the outline, or remove the annotation; where the data has boxes alone, write `masks: false` below "
+    "datasets.coco in the configuration",
 )
 MASK_RUN_LENGTHS = Kind(
     "mask-run-lengths",
-    "error",
+    "note",
     "annotations",
-    "masks as run lengths of what is no crowd, for a detector that learns from polygons",
-    "polygons",
-    "Convert it, or train a detector of boxes alone",
+    "masks as run lengths of what is no crowd",
+    "polygons or run lengths",
+    "None is needed",
+    "all masks of the training set are learned as bitmaps, as with detectron2's INPUT.MASK_FORMAT: bitmask",
 )
 KEYPOINTS_LENGTH = Kind(
     "keypoints-length",

@@ -7,10 +7,8 @@ from workflow_scripts.data.check import pictures
 from workflow_scripts.data.check.findings import Findings, Kind, listed
 from workflow_scripts.data.check.images import Seen, check_picture, compare_images, find_same_content
 from workflow_scripts.data.check.pictures import Unfit
+from workflow_scripts.data.class_folders import ENDINGS, class_files
 from workflow_scripts.errors import UserError
-
-ENDINGS = (".jpg", ".jpeg", ".png")
-"""Of the files that are trained on, in upper or lower case: those of `training/examples.py`."""
 
 HIDDEN = Kind(
     "class-hidden",
@@ -90,7 +88,7 @@ def _check_set(folder: Path, classes: Sequence[str], threads: int, findings: Fin
     paths: list[Path] = []
     for name in classes:
         try:
-            files = sorted((folder / name).iterdir())
+            files = class_files(folder / name)
         except OSError as error:
             raise UserError(
                 f"{folder / name}: cannot be read: {error.strerror}. Correct its permissions."
@@ -100,7 +98,7 @@ def _check_set(folder: Path, classes: Sequence[str], threads: int, findings: Fin
             findings.add(EMPTY, folder, name, f"{len(files):,} files, no picture")
         for path in files:
             if path.suffix.lower() not in ENDINGS:
-                findings.add(IGNORED, folder, f"{name}/{path.name}", f"its ending is {path.suffix!r}")
+                findings.add(IGNORED, folder, str(path.relative_to(folder)), f"its ending is {path.suffix!r}")
         paths += own
     findings.total(folder, "images", len(paths))
     found = []

@@ -61,8 +61,11 @@ class Experiment:
         return self.arms[0].points == "training"
 
 
-def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
-    """Every experiment by name; `models` are those that the study's tables compare."""
+def experiments(models: tuple[str, ...], masks: bool = True) -> dict[str, Experiment]:
+    """Every experiment by name; `models` are those that the study's tables compare.
+
+    Without `masks` to learn, Faster R-CNN takes Mask R-CNN's place: the same but for the mask head.
+    """
     ends = tuple(Arm(model, initialisation, points="end") for model in models for initialisation in BOTH)
     found = (
         Experiment("fig1", "Learning curves of R50-FPN with GN", _both(Arm("R50_GN", "random"))),
@@ -84,7 +87,15 @@ def experiments(models: tuple[str, ...]) -> dict[str, Experiment]:
         Experiment("text_vgg", "VGG-16 without normalisation", _vgg()),
         Experiment("text_voc", "PASCAL VOC", _voc()),
     )
-    return {experiment.name: experiment for experiment in found}
+    return {each.name: each if masks else _of_boxes(each) for each in found}
+
+
+def _of_boxes(experiment: Experiment) -> Experiment:
+    arms = (
+        replace(arm, detector="faster_rcnn") if arm.detector == "mask_rcnn" else arm
+        for arm in experiment.arms
+    )
+    return replace(experiment, arms=tuple(arms))
 
 
 def _both(arm: Arm) -> tuple[Arm, ...]:

@@ -1,4 +1,4 @@
-"""Which experiments can be had at a scale: those whose schedules can."""
+"""Which experiments can be had at a scale, and from the data: those whose schedules and whose detectors can."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,24 @@ def unfit_experiments(
     Raises:
         UserError: the configuration asks for one of them.
     """
-    found = {name: reason for name, plan in planned.items() if (reason := _reason(config, plan, impossible))}
+    found = {
+        name: reason
+        for name, plan in planned.items()
+        if (reason := _without_masks(config, name, plan) or _reason(config, plan, impossible))
+    }
     for name in config.experiments:
         if name in found:
             raise UserError(found[name])
     return found
+
+
+def _without_masks(config: StudyConfig, name: str, plan: PlannedExperiment) -> str:
+    if config.masks or all(run.training.detector != "cascade_mask_rcnn" for run in plan.runs):
+        return ""
+    return (
+        f"config.yaml: datasets.coco.masks: found false, expected true for {name}, whose cascades learn masks; give "
+        f"data with masks, or leave {name} out of experiments"
+    )
 
 
 def _reason(config: StudyConfig, plan: PlannedExperiment, impossible: Mapping[str, str]) -> str:

@@ -6,11 +6,13 @@ from pathlib import Path
 from workflow_scripts.data.voc import read_split
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.configuration.config import StudyConfig, scale_source
+from workflow_scripts.study.configuration.config import CocoDataset, ImageSet, StudyConfig, scale_source
 from workflow_scripts.study.configuration.scales import Scale
 
 IGNORED_SECTIONS = ("DATALOADER", "DATASETS", "INPUT", "OUTPUT_DIR", "SEED", "SOLVER", "TEST", "VIS_PERIOD")
 """Parts of detectron2's configuration that this project's recipes, schedules and scales hold instead."""
+DETECTOR_KEYS = ("MODEL.MASK_ON", "MODEL.KEYPOINT_ON")
+"""What makes a detector the one that its experiment names, and that its evaluation scores."""
 
 
 def problems(config: StudyConfig, scale: Scale) -> Iterator[str]:
@@ -79,6 +81,11 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
                     f"{where}: {place}: found {name}, which nothing here takes from detectron2's configuration; "
                     "expected keys of MODEL; set rates, sizes and schedules where the scale has them"
                 )
+            elif name in DETECTOR_KEYS:
+                yield (
+                    f"{where}: {place}: found {name}, expected none: experiments name their detectors; remove it. "
+                    "Where the data has boxes alone, write datasets: {coco: {masks: false}}"
+                )
 
 
 def _paths(config: StudyConfig) -> Iterator[str]:
@@ -109,11 +116,17 @@ def _overlap(config: StudyConfig) -> Iterator[str]:
                 )
 
 
+def _image_sets(coco: CocoDataset) -> list[tuple[str, ImageSet]]:
+    """Those that are given, and where in the configuration."""
+    given = {"coco.train.": coco.train, "coco.val.": coco.val, "coco.": coco.whole}
+    return [(name, each) for name, each in given.items() if each is not None]
+
+
 def _named_files(config: StudyConfig) -> dict[str, str]:
     coco = config.datasets.coco
     if coco is None:
         return {}
-    files = {f"coco.{split}.annotations": getattr(coco, split).annotations for split in ("train", "val")}
+    files = {f"{name}annotations": each.annotations for name, each in _image_sets(coco)}
     if coco.val2014_annotations is not None:
         files["coco.val2014_annotations"] = coco.val2014_annotations
     if coco.keypoints:
@@ -125,7 +138,7 @@ def _named_folders(config: StudyConfig) -> dict[str, str]:
     coco, voc, classification = config.datasets.coco, config.datasets.voc, config.datasets.classification
     folders: dict[str, str] = {}
     if coco:
-        folders |= {f"coco.{split}.images": getattr(coco, split).images for split in ("train", "val")}
+        folders |= {f"{name}images": each.images for name, each in _image_sets(coco)}
     if voc:
         folders |= {f"voc.train[{number}].folder": part.folder for number, part in enumerate(voc.train)}
         folders["voc.val.folder"] = voc.val.folder

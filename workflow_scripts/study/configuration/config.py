@@ -24,6 +24,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+WHOLE = ("annotations", "images", "validation")
+"""What tells of one set to split."""
+
+
 class ImageSet(_Section):
     """COCO's layout: one annotation file and the folder of its images."""
 
@@ -39,14 +43,48 @@ class KeypointAnnotations(_Section):
 
 
 class CocoDataset(_Section):
-    """A detection data set in COCO's layout."""
+    """A detection data set in COCO's layout: its `train` and `val` parts, or one set to split by image."""
 
-    train: ImageSet
-    val: ImageSet
+    train: ImageSet | None = None
+    val: ImageSet | None = None
+    annotations: str | None = Field(default=None, description="of the one set; `images` is its folder")
+    images: str | None = None
+    validation: float | None = Field(
+        default=None, gt=0, lt=1, description="fraction of the one set's images to validate on"
+    )
+    seed: int | None = Field(default=None, description="fixes which images these are; 0 unless given")
+    masks: bool = Field(
+        default=True,
+        description="whether objects have masks; without, they have boxes alone: detectors learn no masks",
+    )
     keypoints: KeypointAnnotations | None = None
     val2014_annotations: str | None = Field(
         default=None, description="instances_val2014.json: makes the 35k subset the paper's val35k"
     )
+
+    @model_validator(mode="after")
+    def _parts_or_one(self) -> "CocoDataset":
+        given = [name for name in ("train", "val", *WHOLE, "seed") if getattr(self, name) is not None]
+        if {"train", "val"} <= set(given) and len(given) == 2:
+            return self
+        if set(WHOLE) <= set(given) and not {"train", "val"} & set(given):
+            if self.keypoints or self.val2014_annotations:
+                raise ValueError(
+                    "one set to split has neither keypoints nor val2014_annotations; give train and val"
+                )
+            return self
+        raise ValueError(f"expected train and val, or {', '.join(WHOLE)} (and seed) of one set to split")
+
+    @property
+    def whole(self) -> ImageSet | None:
+        """The one set to split, if that is what is given."""
+        if self.annotations is None or self.images is None:
+            return None
+        return ImageSet(annotations=self.annotations, images=self.images)
+
+    def part(self, split: str) -> ImageSet | None:
+        """The given `train` or `val`."""
+        return self.train if split == "train" else self.val
 
 
 class ClassificationDataset(_Section):
@@ -155,6 +193,11 @@ class StudyConfig(_Section):
         if repeated:
             raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
         return values
+
+    @property
+    def masks(self) -> bool:
+        """Whether the detection data set has masks to learn; the miniature world has."""
+        return self.datasets.coco is None or self.datasets.coco.masks
 
     @field_validator("results")
     @classmethod

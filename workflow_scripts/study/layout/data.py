@@ -8,6 +8,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.sheet import digest
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.study import Study
+from workflow_scripts.study.compiled.subsets import subset_sizes
 from workflow_scripts.study.configuration.config import (
     ClassificationDataset,
     CocoDataset,
@@ -41,6 +42,7 @@ class DataLayout:
         self.data = f"{self.root}/data"
         self.world = f"{self.root}/world"
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
+        self.part = f"{self.data}/split/{{split}}.json"
         self.images = f"{self.data}/images-{{images}}.csv"
         self.checks = f"{self.data}/check-"
         self.check = f"{self.checks}{{checked}}-{{paths}}.json"
@@ -64,7 +66,7 @@ class DataLayout:
             return ImageSet(
                 annotations=f"{folder}/annotations/{name}_{split}.json", images=f"{folder}/{split}"
             )
-        instances: ImageSet = getattr(given, split)
+        instances = self._instances(given, split)
         if train_set == "coco":
             return instances
         if given.keypoints is None:
@@ -73,12 +75,21 @@ class DataLayout:
             )
         return ImageSet(annotations=getattr(given.keypoints, split), images=instances.images)
 
+    def _instances(self, given: CocoDataset, split: str) -> ImageSet:
+        """The given part of COCO, or what is split off from one set."""
+        if given.whole is not None:
+            return ImageSet(annotations=self.part.format(split=split), images=given.whole.images)
+        part = given.part(split)
+        assert part is not None, "the configuration was read"
+        return part
+
     def annotations(self, train_set: str, split: str, subset: str = "all") -> Any:
         """The annotation file of a split or of a subset of COCO train, marked as raw where it is real."""
         if subset != "all":
             return self._subset_file("instances", subset)
         path = self.image_set(train_set, split).annotations
-        real = self._study.config.datasets.coco is not None and train_set != "voc"
+        given = self._study.config.datasets.coco
+        real = given is not None and given.whole is None and train_set != "voc"
         return self._raw(path) if real else path
 
     def manifest(self, train_set: str, split: str, subset: str = "all") -> str:
@@ -88,6 +99,16 @@ class DataLayout:
             if subset == "all"
             else self._subset_file("manifest", subset)
         )
+
+    def whole(self) -> list[Any]:
+        """The annotation file of one set to split, where that is given."""
+        given = self._study.config.datasets.coco
+        return [self._raw(given.whole.annotations)] if given and given.whole else []
+
+    def split_options(self) -> dict[str, Any]:
+        """Options of the command that splits it."""
+        given = self._study.config.datasets.coco
+        return {"validation": given.validation, "seed": given.seed or 0} if given and given.whole else {}
 
     # Images
 
@@ -164,8 +185,8 @@ class DataLayout:
 
     def subset_sizes(self) -> list[str]:
         """The subsets as NAME=SIZE; with val2014 given, 35k is all of train2017 within it, the paper's val35k."""
-        val35k: dict[str, Any] = {"35k": "all"} if self.val2014() else {}
-        return [f"{name}={size}" for name, size in (self._study.scale.subsets | val35k).items()]
+        val35k = {"35k": "all"} if self.val2014() else {}
+        return [f"{name}={size}" for name, size in (subset_sizes(self._study) | val35k).items()]
 
     def val2014(self) -> list[Any]:
         """The annotation file that makes val35k, where it is given."""

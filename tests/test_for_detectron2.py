@@ -146,6 +146,7 @@ def read_events(path: Path) -> list[tuple[int, dict[str, float]]]:
         assert checksum == masked(content[:8])
         assert struct.unpack("<I", content[12 + length : 16 + length]) == (masked(data),)
         event = Event.FromString(data)
+        assert event.file_version == ("" if found else "brain.Event:2")
         found.append((event.step, {value.tag: value.simple_value for value in event.summary.value}))
         content = content[16 + length :]
     assert found[0] == (0, {}), "the first event tells the format's version"

@@ -103,6 +103,7 @@ def test_differences_that_do_not_add_up_as_printed_are_told_of() -> None:
     assert ROUNDED_NOTE in note(36.84, 35.66, 1.18)
     assert note(36.8, 35.6, 1.2) == note(36.84, 35.64, 1.2) == PUBLISHED["size"][1]
     assert ROUNDED_NOTE not in note(36.84, 35.66, float("nan")), "there is no difference"
+    assert ROUNDED_NOTE not in note(40.5, 40.3, 0.2)
     for name in ("table2", "text"):
         sides = {"random": 36.84, "pretrained": 35.66, "difference": 1.18}
         lengths = {"random": "6x", "pretrained": "5x", "difference": "6x − 5x"}

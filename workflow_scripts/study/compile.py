@@ -5,7 +5,7 @@ from typing import Any
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.compiled.expand import expand
-from workflow_scripts.study.compiled.experiments import experiments
+from workflow_scripts.study.compiled.experiments import Experiment, experiments
 from workflow_scripts.study.compiled.fit import same_length, unfit_experiments
 from workflow_scripts.study.compiled.recipes import recipes_of
 from workflow_scripts.study.compiled.requirements import missing_data, unmet
@@ -14,7 +14,8 @@ from workflow_scripts.study.compiled.searches import grid_points
 from workflow_scripts.study.compiled.segments import compile_runs, every_segment
 from workflow_scripts.study.compiled.study import Study, assemble
 from workflow_scripts.study.configuration.checks import data_problems, problems
-from workflow_scripts.study.configuration.config import read_config, read_scale
+from workflow_scripts.study.configuration.config import StudyConfig, read_config, read_scale
+from workflow_scripts.study.configuration.scales import Scale
 
 
 def compile_study(values: Mapping[str, Any], planning: bool = False) -> Study:
@@ -28,8 +29,8 @@ def compile_study(values: Mapping[str, Any], planning: bool = False) -> Study:
     config = read_config(values)
     scale = read_scale(config)
     known = experiments(config.models)
-    absent = [] if planning else [*data_problems(config), *missing_data(config, scale, known)]
-    if found := [*problems(config, scale), *unmet(config, scale, known), *absent]:
+    lacking = [] if planning else absent(config, scale, known)
+    if found := [*problems(config, scale), *unmet(config, scale, known), *lacking]:
         raise UserError("\n".join(found))
 
     points = grid_points(scale.search, scale.detection.decay_factor)
@@ -47,3 +48,8 @@ def compile_study(values: Mapping[str, Any], planning: bool = False) -> Study:
     segments = every_segment(runs.values(), classifiers, scale.classification.iterations)
     every_recipe = [*recipes.values(), *classifiers]
     return assemble(config, scale, known, planned, every_recipe, runs, segments, unfit)
+
+
+def absent(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) -> list[str]:
+    """A line for each data set and each file of weights that is not named, not there or not to be used so."""
+    return [*data_problems(config), *missing_data(config, scale, known)]

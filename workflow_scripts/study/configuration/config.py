@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +19,7 @@ from pydantic import (
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.configuration.bounds import MOST_SEEDS, Number, Seed
+from workflow_scripts.study.configuration.documents import read_mapping
 from workflow_scripts.study.configuration.linear_scaling import linear_scaling
 from workflow_scripts.study.configuration.paths import results_path
 from workflow_scripts.study.configuration.scales import Scale
@@ -218,13 +218,7 @@ def read_scale(config: StudyConfig) -> Scale:
     known = {file.stem: file for file in sorted(SCALES.glob("*.yaml"))}
     if config.scale not in known:
         raise UserError(f"config.yaml: scale: found {config.scale!r}, expected one of: {', '.join(known)}")
-    path = known[config.scale]
-    try:
-        numbers = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"scales/{path.name}: expected YAML; {error}") from None
-    if not isinstance(numbers, Mapping):
-        raise UserError(f"scales/{path.name}: found {numbers!r}, expected the keys of the other scales")
+    numbers = read_mapping(known[config.scale], f"scales/{config.scale}.yaml", "the keys of the other scales")
     if "subsets" in config.numbers:
         numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
     where = scale_source(config)

@@ -384,6 +384,22 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"numbers": {"detection": {"detectron2": {"MODEL": {"MASK_ON": False}}}}},
         ["detection.detectron2: found MODEL, which nothing", "expected keys of MODEL, such as"],
     ),
+    "detectron2 setting that does not exist": (
+        {"numbers": {"backbones": {"R50": {"MODEL.RESNETS.DEPHT": 18}}}},
+        [
+            "backbones.R50.MODEL.RESNETS.DEPHT: found 18",
+            "(Non-existent key: MODEL.RESNETS.DEPHT)",
+            "correct the key",
+        ],
+    ),
+    "detectron2 setting of a wrong type": (
+        {"numbers": {"detection": {"detectron2": {"MODEL.FPN.OUT_CHANNELS": "many"}}}},
+        [
+            "detection.detectron2.MODEL.FPN.OUT_CHANNELS: found 'many'",
+            "Type mismatch",
+            "correct the key or its value",
+        ],
+    ),
     "backbone that no model has": (
         {"numbers": {"backbones": {"R5O": {}}}},
         [
@@ -523,6 +539,16 @@ def test_a_set_is_not_trained_and_evaluated_on(
         f"config.yaml: datasets.{field}: found {str(same)!r}, which is trained on, too; expected another set: what a "
         "model has learned by heart says nothing of it"
     )
+
+
+def test_detectron2s_keys_are_asked_without_importing_it() -> None:
+    """Each job reads the configuration: it may not take seconds."""
+    code = (
+        "import sys; from workflow_scripts.study.configuration.detectron2_keys import refused;"
+        "assert not refused('MODEL.VGG.STAGE_DEPTHS', [1]) and not refused('MODEL.RPN.NMS_THRESH', 0.5);"
+        "assert refused('MODEL.RPN.NMS', 0.5); assert not {'torch', 'detectron2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("name", ["2.0x", "02x", "2.00x"])

@@ -21,7 +21,7 @@ from workflow_scripts.study.configuration.scales import Scale
 def compile_study(values: Mapping[str, Any], planning: bool = False) -> Study:
     """Compile the configuration. Each step is taken once, and needs what the steps before it made.
 
-    planning: data and weights need not be there, nor be named.
+    planning: data and weights need not be there, nor be named: nothing will be made from them.
 
     Raises:
         UserError: on anything in the configuration that a person must correct.

@@ -7,6 +7,7 @@ from workflow_scripts.data.voc import read_split
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.configuration.config import StudyConfig, scale_source
+from workflow_scripts.study.configuration.detectron2_keys import refused
 from workflow_scripts.study.configuration.look import look_problems
 from workflow_scripts.study.configuration.paths import results_problems
 from workflow_scripts.study.configuration.scales import Scale
@@ -106,6 +107,11 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
                     f"{where}: {place}: found {name}, which nothing here takes from detectron2's configuration; "
                     "expected keys of MODEL, such as MODEL.RPN.NMS_THRESH; set rates, sizes and schedules where the "
                     "scale has them"
+                )
+            elif why := refused(name, value):
+                yield (
+                    f"{where}: {place}.{name}: found {value!r}, expected what detectron2 takes ({why}); "
+                    "correct the key or its value"
                 )
 
 

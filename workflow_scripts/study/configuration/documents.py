@@ -1,5 +1,6 @@
-"""YAML that a person wrote, read so that each mistake names the file and the line; no key may be given twice."""
+"""YAML (or JSON) that a person wrote, read so that each mistake names the file and the line; no key may be given twice."""
 
+import json
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def read_mapping(
     """
     name = name or str(path)
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, _EachKeyOnce)
     except OSError as error:
         raise UserError(
             f"{name}: cannot be read ({error.strerror}); correct the path or its permissions"

@@ -1,4 +1,4 @@
-"""YAML (or JSON) that a person wrote, read so that each mistake names the file and the line; no key may be given twice."""
+"""YAML (or JSON) that a person wrote: each mistake names the file and the line, and no key may be given twice."""
 
 import json
 from collections.abc import Hashable, Mapping

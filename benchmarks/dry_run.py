@@ -38,15 +38,17 @@ EXPERIMENTS = [
 
 def datasets(folder: Path) -> dict[str, object]:
     """Empty files and folders under every name that the configuration asks for."""
-    annotations = folder / "annotations.json"
-    annotations.touch()
-    images = {"annotations": str(annotations), "images": str(folder)}
-    both = {"train": images, "val": images}
-    part = {"folder": str(folder), "split": "train"}
+    for split in ("train", "val"):
+        (folder / split).mkdir(exist_ok=True)
+        (folder / f"{split}.json").touch()
+    folders = {split: str(folder / split) for split in ("train", "val")}
+    annotations = {split: str(folder / f"{split}.json") for split in folders}
+    images = {split: {"annotations": annotations[split], "images": folders[split]} for split in folders}
+    parts = {split: {"folder": folders[split], "split": split} for split in folders}
     return {
-        "coco": {**both, "keypoints": {"train": str(annotations), "val": str(annotations)}},
-        "voc": {"train": [part], "val": part},
-        "classification": {"train": str(folder), "val": str(folder)},
+        "coco": {**images, "keypoints": annotations},
+        "voc": {"train": [parts["train"]], "val": parts["val"]},
+        "classification": folders,
     }
 
 

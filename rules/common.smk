@@ -6,16 +6,16 @@ import re
 import shlex
 import sys
 from functools import partial
+from itertools import pairwise
 
 from snakemake.io import IOFile
-
-sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.experiments import experiments
 from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
 from workflow_scripts.study.layout.exports import exported_files, exported_runs, table_replicates
 from workflow_scripts.study.layout.results import Layout
@@ -28,10 +28,14 @@ from workflow_scripts.terminal.jobs import after_searches
 # Jobs find the package from whichever folder the workflow runs in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 
+# Words of the command line, targets among them, which Snakemake tells no workflow while it reads one.
+ASKED = {word for before, word in pairwise(sys.argv) if before not in ("--quiet", "-q")}
+
 try:
-    STUDY = compile_study(config)
+    # What a study takes is asked before its data is fetched.
+    STUDY = compile_study(config, planning="plan" in ASKED and not ASKED & {"all", *experiments([])})
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(attributed(str(error), SOURCES)) from None
 
 if workflow.is_main_process:
     logger.info(sharing(STUDY))
@@ -39,6 +43,10 @@ if workflow.is_main_process:
 
 SCALE = STUDY.scale
 LAYOUT = Layout(STUDY, raw=ancient)
+for refused in sorted(ASKED & set(STUDY.experiments)):
+    # Here, since what an input function raises comes inside a message of Snakemake's.
+    if refusal := LAYOUT.refusal(refused):
+        raise WorkflowError(f"{refused}: {attributed(refusal, SOURCES)}")
 LIGHT = SCALE.resources.light
 EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train

@@ -26,6 +26,7 @@ rule figure:
         intervals=lambda wildcards: LAYOUT.intervals_of(wildcards.experiment),
         published=here("reports/published.yaml"),
         drawing=lambda wildcards: code("figures", *FIGURE_MODULES[wildcards.experiment], "command", "style"),
+        look=code("study/configuration", "look"),
         tables=code("tables", "convergence", "published", "tidy"),
     output:
         png=report(

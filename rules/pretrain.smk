@@ -42,6 +42,8 @@ rule fetched_backbone:
         f"{LAYOUT.logs}/pretraining/fetch-{{model}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/pretraining/fetch-{{model}}.tsv"
+    # First of all, since weights that do not fit would be found behind trainings from random init.
+    priority: 100
     conda:
         "../envs/environment.yaml"
     resources:
@@ -52,6 +54,13 @@ rule fetched_backbone:
             "fetched_backbone",
             "model",
             weights=lambda wildcards: STUDY.config.pretraining.fetch[wildcards.model].model_dump(),
+            untracked={
+                "recipes": {
+                    each.model: each.model_dump()
+                    for each in STUDY.recipes.values()
+                    if each.pretraining == "fetch"
+                }
+            },
         ),
     message:
         "Fetching published weights of {wildcards.model}"

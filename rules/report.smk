@@ -79,6 +79,7 @@ rule report:
         + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
         + code("report", "checkpoints", "comparisons", "curves")
         + code("figures", "style")
+        + code("study/configuration", "look")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
         report(f"{LAYOUT.root}/report.html", caption="../reports/snakemake/page.rst", category="Report"),

@@ -140,7 +140,8 @@ rule figure_intervals:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),
         replicates=lambda wildcards: LAYOUT.replicates(wildcards.experiment, chosen),
-        code=code("report", "figure_intervals", "comparisons", "intervals") + code("tables", "convergence", "tidy"),
+        code=code("report", "figure_intervals", "comparisons", "intervals")
+        + code("tables", "convergence", "tidy"),
     output:
         LAYOUT.intervals,
     log:

@@ -95,14 +95,6 @@ def test_areas_of_masks_that_were_taken_away_make_no_corners(
     assert checked(dataset.arguments([]), monkeypatch) == 0
 
 
-@pytest.mark.parametrize("key", ["MODEL.MASK_ON", "MODEL.KEYPOINT_ON"])
-def test_the_detectors_own_switches_are_no_settings(real_data: dict[str, Any], key: str) -> None:
-    """They would train everything, and fail every evaluation."""
-    numbers = {"detection": {"detectron2": {key: False}}}
-    with pytest.raises(UserError, match=f"detection.detectron2: found {key}, expected none.*masks: false"):
-        study(real_data, True, numbers=numbers)
-
-
 @pytest.mark.parametrize("iou_types", [{"bbox"}, {"bbox", "segm"}])
 def test_table_2_says_where_masks_are_missing(iou_types: set[str]) -> None:
     published = read_published(Path("reports/published.yaml"))

@@ -8,7 +8,7 @@ import grimp
 import pytest
 
 RULES = Path(__file__).parents[1] / "rules"
-PLUMBING = re.compile(r"workflow_scripts\.(jobs|errors|files|study)\b")
+PLUMBING = re.compile(r"workflow_scripts\.(jobs|errors|files|study(?!\.configuration\.look))\b")
 """How a job is told and recorded, and the study: what of it changes a result is among the rule's inputs or params."""
 NO_RESULT = {
     "workflow_scripts.data.class_folders": "nothing is detected in pictures to classify",
@@ -26,9 +26,13 @@ def imports() -> grimp.ImportGraph:
 
 def listed(block: str) -> set[str]:
     """The modules in a rule's `code("area", "module", ...)` calls."""
-    calls = re.findall(r"""\bcode\(\s*((?:"\w+",?\s*)+)\)""", block)
-    named = [re.findall(r'"(\w+)"', call) for call in calls]
-    return {f"workflow_scripts.{area}.{module}" for area, *modules in named for module in modules}
+    calls = re.findall(r"""\bcode\(\s*((?:"[\w/]+",?\s*)+)\)""", block)
+    named = [re.findall(r'"([\w/]+)"', call) for call in calls]
+    return {
+        f"workflow_scripts.{area.replace('/', '.')}.{module}"
+        for area, *modules in named
+        for module in modules
+    }
 
 
 def imported(command: str, graph: grimp.ImportGraph) -> set[str]:

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from workflow_scripts.study.configuration import config as config_module
 
 ROOT = Path(__file__).parents[1]
 GOOD = {"scale": "smoke", "experiments": ["fig1", "fig2", "table1", "table2"]}
-WEIGHTS = {"source": "weights.pth", "sha256": "0" * 64}
+WEIGHTS = {"source": "https://example.org/weights.pth", "sha256": "0" * 64}
 
 # What is wrong, and what its message must say, in this order: file, field, found, expected.
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -90,7 +92,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["config.yaml: schedules: found '0.5x'", "not longer than the tail", "ask for a longer schedule"],
     ),
     "tail longer than an experiment's own schedule": (
-        {"schedules": ["999x"], "numbers": {"schedule": {"tail": 500}}},
+        {"schedules": ["99x"], "numbers": {"schedule": {"tail": 500}}},
         ["scales/smoke.yaml with `numbers` of config.yaml: schedule: found '2x'", "shorten the tail"],
     ),
     "no schedule": (
@@ -201,6 +203,231 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"numbers": {"subsets": {"1 k/": 1}}},
         ["scales/smoke.yaml with `numbers`", "subsets.1 k/.", "should match pattern", "found '1 k/'"],
     ),
+    "true for a number": (
+        {"numbers": {"detection": {"base_lr": True}}},
+        ["scales/smoke.yaml with `numbers`", "detection.base_lr: expected a number, not true", "found True"],
+    ),
+    "true for a seed": ({"seeds": [True]}, ["config.yaml: seeds.0: expected a number", "found True"]),
+    "true for a cost": (
+        {"numbers": {"costs": {"iteration": {"R50": False}}}},
+        ["costs.iteration.R50: expected a number", "found False"],
+    ),
+    "true for a schedule": ({"schedules": [True]}, ["config.yaml: schedules.0:", "found True"]),
+    "seed of the classifier": (
+        {"seeds": [-1]},
+        ["config.yaml: seeds.0: Input should be greater than or equal to 0", "found -1"],
+    ),
+    "seed that no generator takes": ({"subset_seed": 2**31}, ["config.yaml: subset_seed:", "less than"]),
+    "seeds for a year": (
+        {"seeds": list(range(10_000))},
+        ["config.yaml: seeds: 10,000 of them", "expected 100 at most", "found [0, 1, 2", " ..."],
+    ),
+    "iterations of another scale": (
+        {"schedules": [18000]},
+        ["config.yaml: schedules: found '18000'", "expected 100x at most, which is 600 iterations"],
+    ),
+    "schedule without an end": (
+        {"schedules": ["9" * 400]},
+        ["config.yaml: schedules.0:", "at most 40 characters", "found '999", " ..."],
+    ),
+    "schedule in two spellings": (
+        {"schedules": ["2x", "2.0x"]},
+        ["config.yaml: schedules: listed twice: 2x", "found ['2x', '2.0x']"],
+    ),
+    "schedule in x and in iterations": (
+        {"schedules": ["2x", 12]},
+        ["config.yaml: schedules: found 2x and 12, which are both 12 iterations", "remove one"],
+    ),
+    "infinite rate": (
+        {"numbers": {"detection": {"base_lr": float("inf")}}},
+        ["detection.base_lr: Input should be a finite number", "found inf"],
+    ),
+    "infinite rate as text": (
+        {"numbers": {"detection": {"base_lr": "inf"}}},
+        ["detection.base_lr: Input should be a finite number", "found 'inf'"],
+    ),
+    "astronomic rate": (
+        {"numbers": {"classification": {"base_lr": 1e30}}},
+        ["classification.base_lr: Input should be less than or equal to", "found 1e+30"],
+    ),
+    "astronomic decay": (
+        {"numbers": {"detection": {"weight_decay": 2}}},
+        ["detection.weight_decay: Input should be less than or equal to 1", "found 2"],
+    ),
+    "astronomic images": (
+        {"numbers": {"detection": {"image_sides": [64, 10**9]}}},
+        ["detection.image_sides.1: Input should be less than or equal to 10000", "found 1000000000"],
+    ),
+    "sides that no image reaches": (
+        {"numbers": {"detection": {"image_sides": [64, 128]}}},
+        ["detection: longest_side (64) is shorter than a shorter side, 128 of image_sides"],
+    ),
+    "astronomic batch": (
+        {"numbers": {"detection": {"batch": 10**9}}},
+        ["detection.batch: Input should be less than or equal to 100000", "found 1000000000"],
+    ),
+    "astronomic replicates": (
+        {"numbers": {"evaluation": {"replicates": 10**9}}},
+        ["evaluation.replicates: Input should be less than or equal to 10000"],
+    ),
+    "astronomic workers": (
+        {"numbers": {"training": {"workers": 10**6}}},
+        ["training.workers: Input should be less than or equal to 256", "found 1000000"],
+    ),
+    "job without an end": (
+        {"numbers": {"resources": {"train": {"runtime": 10**12}}}},
+        ["resources.train.runtime: Input should be less than or equal to", "found 1000000000000"],
+    ),
+    "negative cost": (
+        {"numbers": {"costs": {"cascade": -1}}},
+        ["costs.cascade: Input should be greater than or equal to 0", "found -1"],
+    ),
+    "evaluations without number": (
+        {"numbers": {"schedule": {"iterations_per_x": 10**8}, "evaluation": {"trunk_period": 1}}},
+        [
+            "scales/smoke.yaml with `numbers` of config.yaml: evaluation.trunk_period: 1 iterations make 100,000,000"
+        ],
+    ),
+    "grid without an end": (
+        {"numbers": {"search": {"base_lr": list(range(1, 300))}}},
+        ["search: 598 combinations, each of which is a training; expected 200 at most"],
+    ),
+    "point of a grid twice": (
+        {"numbers": {"search": {"base_lr": [1, 1.0]}}},
+        ["search: base_lr: a value is listed twice"],
+    ),
+    "astronomic world": (
+        {"numbers": {"world": {"image_size": 10**6}}},
+        ["world.image_size: Input should be less than or equal to 4096", "found 1000000"],
+    ),
+    "subset called as the whole": (
+        {"numbers": {"subsets": {"all": 4}}},
+        ["subsets.all", "`all` is the whole training set"],
+    ),
+    "subset that leads out of its folder": (
+        {"numbers": {"subsets": {"..": 4}}},
+        ["subsets...", "should match pattern", "found '..'"],
+    ),
+    "scale by a path": (
+        {"scale": "../scales/smoke"},
+        ["config.yaml: scale: found '../scales/smoke'", "expected one of: mini, paper, smoke"],
+    ),
+    "not a mapping at all": (
+        {"numbers": [1]},
+        ["config.yaml: numbers: Input should be a valid dict", "found [1]"],
+    ),
+    "results in the working folder": (
+        {"results": "."},
+        ["config.yaml: results: found '.', the working folder", "expected a folder for results alone"],
+    ),
+    "results in the folder above": (
+        {"results": ".."},
+        ["config.yaml: results: found '..', the working folder"],
+    ),
+    "results at the root": ({"results": "/"}, ["config.yaml: results: found '/', the working folder"]),
+    "results at home": (
+        {"results": "~/x"},
+        ["config.yaml: results: expected a path written out: nothing replaces ~", "found '~/x'"],
+    ),
+    "results with a line break": (
+        {"results": "a\nb"},
+        ["config.yaml: results: expected a path without line breaks", r"found 'a\nb'"],
+    ),
+    "results with a wildcard": (
+        {"results": "runs/{x}"},
+        ["config.yaml: results: expected a path without { and }", "found 'runs/{x}'"],
+    ),
+    "results in no file system": (
+        {"results": "/proc/study"},
+        [
+            "config.yaml: results: found '/proc/study', where no files can be kept",
+            "expected a folder on a disk",
+        ],
+    ),
+    "results in a file": (
+        {"results": f"{ROOT}/README.md/x"},
+        ["config.yaml: results: found", f"but {ROOT}/README.md is a file", "expected a folder"],
+    ),
+    "results over-long": (
+        {"results": "x" * 256},
+        ["config.yaml: results: expected at most 1000 bytes, and 255 to a name", "found 'xxx", " ..."],
+    ),
+    "weights that are not there": (
+        {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": "nowhere.pkl"}}}},
+        [
+            "config.yaml: pretraining.fetch.R50_GN.source: found 'nowhere.pkl'",
+            "expected a file that exists, or a URL; correct the path",
+        ],
+    ),
+    "weights from an impossible URL": (
+        {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": "htp://example.org/x"}}}},
+        [
+            "pretraining.fetch.R50_GN.source: found 'htp://example.org/x'",
+            "a URL that begins with http, https",
+        ],
+    ),
+    "masks against the detector": (
+        {"numbers": {"detection": {"detectron2": {"MODEL.MASK_ON": False}}}},
+        ["detection.detectron2.MODEL.MASK_ON: found False, expected no value", "coco: {masks: false}"],
+    ),
+    "weights that would be ignored": (
+        {"numbers": {"backbones": {"R50": {"MODEL.WEIGHTS": "x.pkl"}}}},
+        ["backbones.R50.MODEL.WEIGHTS: found 'x.pkl', expected no value", "under pretraining.fetch"],
+    ),
+    "classes against the data": (
+        {"numbers": {"heads": {"mask_rcnn": {"MODEL.ROI_HEADS.NUM_CLASSES": 3}}}},
+        ["heads.mask_rcnn.MODEL.ROI_HEADS.NUM_CLASSES: found 3, expected no value", "how many categories"],
+    ),
+    "detectron2 setting of no section": (
+        {"numbers": {"detection": {"detectron2": {"MODEL": {"MASK_ON": False}}}}},
+        ["detection.detectron2: found MODEL, which nothing", "expected keys of MODEL, such as"],
+    ),
+    "detectron2 setting that does not exist": (
+        {"numbers": {"backbones": {"R50": {"MODEL.RESNETS.DEPHT": 18}}}},
+        [
+            "backbones.R50.MODEL.RESNETS.DEPHT: found 18",
+            "(Non-existent key: MODEL.RESNETS.DEPHT)",
+            "correct the key",
+        ],
+    ),
+    "detectron2 setting of a wrong type": (
+        {"numbers": {"detection": {"detectron2": {"MODEL.FPN.OUT_CHANNELS": "many"}}}},
+        [
+            "detection.detectron2.MODEL.FPN.OUT_CHANNELS: found 'many'",
+            "Type mismatch",
+            "correct the key or its value",
+        ],
+    ),
+    "backbone that no model has": (
+        {"numbers": {"backbones": {"R5O": {}}}},
+        [
+            "scales/smoke.yaml with `numbers` of config.yaml: backbones: found R5O, expected names from: R101, R50"
+        ],
+    ),
+    "head that no detector has": (
+        {"numbers": {"heads": {"mask": {}}}},
+        ["heads: found mask, expected names from: cascade_mask_rcnn, faster_rcnn, keypoint_rcnn, mask_rcnn"],
+    ),
+    "colour of no name": (
+        {"figures": {"colours": {"random": "bluish"}}},
+        ["config.yaml: figures: colours.random is 'bluish'; expected a colour such as"],
+    ),
+    "figure of a wall": (
+        {"figures": {"width": 1e9}},
+        ["config.yaml: figures: width is 1000000000.0; expected 2 to 40"],
+    ),
+    "dots without number": (
+        {"figures": {"dpi": 10**9}},
+        ["config.yaml: figures: dpi is", "expected 50 to 1200"],
+    ),
+    "style that no figure has": (
+        {"figures": {"colour": "teal"}},
+        ["config.yaml: figures:", "`colour`", "expected any of colours, width, font_size, dpi"],
+    ),
+    "style of a wrong type": (
+        {"figures": {"dpi": "many"}},
+        ["config.yaml: figures:", "Expected `int`", "`$.dpi`", "found {'dpi': 'many'}"],
+    ),
 }
 
 
@@ -231,6 +458,10 @@ def test_missing_key(key: str) -> None:
 
 
 def test_each_mistake_has_its_line() -> None:
+    found = message(seeds=[-1, "a"]).splitlines()
+    assert [line.split(": ")[1] for line in found] == ["seeds.0", "seeds.1"]
+    (line,) = message(numbers={"detection": {"image_sides": [0]}}).splitlines()  # and not that there is none
+    assert ": detection.image_sides.0: " in line
     found = message(seeds=["a"], colour="red").splitlines()
     assert [line.split(": ")[1] for line in found] == ["seeds.0", "colour"]
     found = message(models=["R51_GN"], experiments=["fig77"]).splitlines()
@@ -256,14 +487,19 @@ def test_path_that_is_not_there(
     path = tmp_path / "wrong"
     if found == "the other kind":
         path.mkdir() if kind == "file" else path.touch()
-    *sections, last = field.split(".")
-    section = real_data
-    for name in sections:
-        section = section[name]
-    section[last] = str(path)
+    put(real_data, field, str(path))
     assert message(scale="paper", datasets=real_data) == (
         f"config.yaml: datasets.{field}: found {str(path)!r}, expected a {kind} that exists; correct the path"
     )
+
+
+def at(values: dict[str, Any], field: str) -> Any:
+    return reduce(getitem, field.split("."), values)
+
+
+def put(values: dict[str, Any], field: str, value: Any) -> None:
+    section, _, last = field.rpartition(".")
+    at(values, section)[last] = value
 
 
 def test_paper_without_data_says_which_it_needs(real_data: dict[str, Any]) -> None:
@@ -276,6 +512,71 @@ def test_paper_without_data_says_which_it_needs(real_data: dict[str, Any]) -> No
     assert message(scale="paper", datasets=without_classes) == both[1]
 
 
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("coco.val.annotations", "coco.train.annotations"),
+        ("coco.keypoints.val", "coco.keypoints.train"),
+        ("classification.val", "classification.train"),
+    ],
+)
+def test_a_set_is_not_trained_and_evaluated_on(
+    real_data: dict[str, Any], tmp_path: Path, field: str, other: str
+) -> None:
+    real_data["coco"]["keypoints"] = {
+        "train": str(tmp_path / "people.json"),
+        "val": real_data["coco"]["val"]["annotations"],
+    }
+    (tmp_path / "people.json").touch()
+    train = at(real_data, other)
+    same = tmp_path / "the-same"
+    same.symlink_to(train)
+    put(real_data, field, str(same))
+
+    assert message(datasets=real_data) == (
+        f"config.yaml: datasets.{field}: found {str(same)!r}, which is trained on, too; expected another set: what a "
+        "model has learned by heart says nothing of it"
+    )
+
+
+def test_detectron2s_keys_are_asked_without_importing_it() -> None:
+    """Each job reads the configuration: it may not take seconds."""
+    code = (
+        "import sys; from workflow_scripts.study.configuration.detectron2_keys import refused;"
+        "assert not refused('MODEL.VGG.STAGE_DEPTHS', [1]) and not refused('MODEL.RPN.NMS_THRESH', 0.5);"
+        "assert refused('MODEL.RPN.NMS', 0.5); assert not {'torch', 'detectron2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("name", ["2.0x", "02x", "2.00x"])
+def test_a_schedule_has_one_name(name: str) -> None:
+    assert list(compile_study(GOOD | {"schedules": [name]}).schedules) == list(
+        compile_study(GOOD | {"schedules": ["2x"]}).schedules
+    )
+
+
+def test_a_number_as_text_is_that_number() -> None:
+    """YAML reads 1e-2 as text, and Snakemake's --config all numbers within braces."""
+    text = compile_study(GOOD | {"numbers": {"detection": {"base_lr": "1e-2", "batch": "4"}}}).scale.detection
+    assert (text.base_lr, text.batch) == (0.01, 4)
+
+
+def test_results_may_lie_elsewhere(tmp_path: Path) -> None:
+    for place in ("my results", "../study", "/dev/shm/study", str(tmp_path / "not" / "there")):
+        assert compile_study(GOOD | {"results": place}).config.results == place
+
+
+def test_a_plan_needs_no_data(real_data: dict[str, Any]) -> None:
+    put(real_data, "coco.train.annotations", "not-there.json")
+    fetched = {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": "not-there.pth"}}}}
+    for datasets in ({}, real_data):
+        values = GOOD | {"scale": "paper", "datasets": datasets} | fetched
+        with pytest.raises(UserError, match="datasets"):
+            compile_study(values)
+        assert compile_study(values, planning=True).segments
+
+
 def test_unfinished_data_set(real_data: dict[str, Any]) -> None:
     del real_data["coco"]["val"]["images"]
     assert message(datasets=real_data) == "config.yaml: datasets.coco.val.images: missing; add it"
@@ -285,14 +586,17 @@ def test_subsets_of_real_data_are_not_measured_against_the_world(real_data: dict
     assert compile_study(GOOD | {"datasets": real_data, "numbers": {"subsets": {"35k": 35_000}}})
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("schedule: {", ["scales/own.yaml: expected YAML", "line 1"]),
-        ("", ["scales/own.yaml: found None, expected the keys of the other scales"]),
-        ("- 1", ["scales/own.yaml: found [1], expected the keys of the other scales"]),
+NO_SCALE = {
+    "schedule: {": ["scales/own.yaml, line 1: expected YAML"],
+    "": ["scales/own.yaml: schedule: missing; add it"],
+    "- 1": ["scales/own.yaml: found [1], expected the keys of the other scales"],
+    "schedule: {}\ncosts: {}\nschedule: {}": [
+        "scales/own.yaml, line 3: expected YAML; schedule is given twice"
     ],
-)
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), NO_SCALE.items())
 def test_scale_of_ones_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, parts: list[str]
 ) -> None:
@@ -330,16 +634,40 @@ def test_message_reaches_the_user_without_a_traceback(
     assert "workflow_scripts/" not in output
 
 
+def test_a_user_is_told_which_file_and_which_target(tmp_path: Path, real_data: dict[str, Any]) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(GOOD))
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"datasets": {"coco": real_data["coco"]}}))
+    found = dry_run(tmp_path, "--configfile", "my.yaml", "--", "fig6")
+    assert found.returncode == 1
+    assert "\nfig6: my.yaml: datasets.coco.keypoints: missing; " in found.stdout + found.stderr
+    assert "Exception" not in found.stdout + found.stderr
+
+
+def test_a_plan_is_made_before_there_is_data(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(GOOD | {"scale": "paper"}))
+    found = snakemake(tmp_path, "--cores", "1", "plan", "--quiet", "all")
+    assert found.returncode == 0, found.stderr
+    assert_in_order(
+        found.stdout,
+        ["GPU hours", "Before it can run:\ndatasets.coco: missing; ", "\ndatasets.classification: missing"],
+    )
+    assert snakemake(tmp_path, "--dry-run", "plan", "fig1").returncode == 1
+
+
 def test_shipped_config_is_right(tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.yaml", tmp_path)
     found = dry_run(tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def dry_run(folder: Path) -> subprocess.CompletedProcess[str]:
+def dry_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`snakemake -n` with the config.yaml of `folder`."""
+    return snakemake(folder, "--dry-run", "--quiet", *arguments)
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--quiet"],
+        [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

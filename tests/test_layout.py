@@ -74,7 +74,7 @@ def test_a_tail_of_another_decay_starts_from_the_usual_trunk() -> None:
 
 
 def test_fetched_weights_are_what_a_pretrained_run_starts_from() -> None:
-    weights = {"R50_GN": {"source": "w.pth", "sha256": "0" * 64}}
+    weights = {"R50_GN": {"source": "https://example.org/w.pth", "sha256": "0" * 64}}
     fetched = layout("fig1", "fig2", pretraining={"fetch": weights})
     inputs = fetched.training_inputs(PRETRAINED, "trunk-0-2")
     assert inputs["backbone"] == f"{ROOT}/pretraining/fetch/R50_GN/backbone.safetensors"
@@ -145,7 +145,7 @@ def test_keypoints_that_are_not_given_are_missed(real_data: dict[str, Any]) -> N
 
 
 def test_data_of_a_scale_without_a_world_is_missed(real_data: dict[str, Any]) -> None:
-    weights = {"R50_GN": {"source": "w.pth", "sha256": "0" * 64}}
+    weights = {"R50_GN": {"source": "https://example.org/w.pth", "sha256": "0" * 64}}
     datasets = {"coco": real_data["coco"]}
     paper = layout("fig1", scale="paper", datasets=datasets, pretraining={"fetch": weights})
     with pytest.raises(UserError, match=r"datasets\.voc: missing"):

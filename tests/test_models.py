@@ -244,3 +244,24 @@ def test_no_detector_starts_from_the_weights_that_its_classifier_started_from():
         backbone_weights(recipes[name], weights)["stem.conv1.weight"] for name, weights in started.items()
     ]
     assert not any(torch.equal(*pair) for pair in combinations(stems, 2))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MODEL.ANCHOR_GENERATOR.SIZES": [[32], [64]]},
+        {"MODEL.RPN.IN_FEATURES": ["p2", "p9"]},
+        {"MODEL.ROI_HEADS.IN_FEATURES": ["p2", "p4"]},
+        {"MODEL.RESNETS.DEPTH": 51},
+        {"MODEL.ROI_BOX_HEAD.NAME": "NoSuchHead"},
+        {"MODEL.RESNETS.NUM_GROUPS": 2, "MODEL.RESNETS.DEPTH": 18, "MODEL.RESNETS.RES2_OUT_CHANNELS": 64},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_that_do_not_fit_together_are_the_users_to_mend(settings: dict) -> None:
+    wrong = tiny_recipe(detectron2=settings)
+    with (
+        torch.device("meta"),
+        pytest.raises(UserError, match=f"^recipe {wrong.name}: detectron2 builds no model"),
+    ):
+        build(wrong, 2, "meta")

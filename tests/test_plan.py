@@ -44,7 +44,7 @@ def test_jobs_start_and_checkpoints_are_evaluated_in_the_time_that_is_planned(
 ) -> None:
     """Both initialisations of 2x: two pieces of trunk, evaluated once and twice, and a tail, evaluated six times."""
     prices = {"iteration": {"R50": 0.0}, "detection": {"R50": 100.0}, "scoring": 7.0, "start": 20.0}
-    weights = {"source": "r50.pth", "sha256": "0" * 64}
+    weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
     found = costs(
         complete_data,
         "fig1",
@@ -75,7 +75,7 @@ def test_mini_takes_the_hours_that_were_measured() -> None:
 
 
 def test_published_weights_leave_no_pretraining(complete_data: dict[str, Any]) -> None:
-    weights = {"source": "r50.pth", "sha256": "0" * 64}
+    weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
     found = costs(complete_data, "fig1", pretraining={"fetch": {"R50_GN": weights}})
     assert found.keys() == {"fig1", "all"}
     assert found["all"].iterations == found["fig1"].iterations
@@ -161,7 +161,7 @@ def test_what_is_temporary_goes(complete_data: dict[str, Any]) -> None:
 def test_the_longest_training_is_counted_in_jobs(complete_data: dict[str, Any]) -> None:
     def paragraphs(**train: int) -> list[str]:
         numbers = {"costs": {"iteration": {"R50": 0.4}}, "resources": {"train": train}}
-        weights = {"source": "r50.pth", "sha256": "0" * 64}
+        weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
         return told(complete_data, numbers=numbers, pretraining={"fetch": {"R50_GN": weights}})
 
     verdict, takes, _ = paragraphs(runtime=240, retries=2)

@@ -42,13 +42,13 @@ from workflow_scripts.training.state import capture, save_state
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     """The paper's R50 GN from pre-training; the data does not matter here."""
-    here = str(REPOSITORY / "config.yaml")
-    image_set = {"annotations": here, "images": str(REPOSITORY)}
+    here, other = str(REPOSITORY / "config.yaml"), str(REPOSITORY / "README.md")
+    sets = [{"annotations": file, "images": str(REPOSITORY)} for file in (here, other)]
     study = compile_study(
         {
             "scale": "paper",
             "experiments": ["fig1"],
-            "datasets": {"coco": {"train": image_set, "val": image_set}},
+            "datasets": {"coco": dict(zip(("train", "val"), sets, strict=True))},
             "pretraining": {"fetch": {"R50_GN": {"source": here, "sha256": "0" * 64}}},
         }
     )
@@ -98,6 +98,19 @@ def test_fetched_weights_compute_the_same_features(recipe, published, tmp_path, 
         for number in range(1, 5):
             theirs = getattr(published, f"layer{number}")(theirs)
         torch.testing.assert_close(ours(image)["res5"], theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused_when_they_are_fetched(recipe, published, tmp_path, command):
+    path = tmp_path / "published.safetensors"
+    save_file(published.state_dict(), path)
+    shallow = recipe.model_copy(
+        update={"detectron2": {"MODEL.RESNETS.DEPTH": 18, "MODEL.RESNETS.RES2_OUT_CHANNELS": 64}}
+    )
+    given = ("--weights", weights(path), "--model", "R50_GN", "--recipes")
+    with pytest.raises(UserError, match=f"^{path}: does not fit the backbone of recipe {recipe.name}: "):
+        command(fetching, *given, json.dumps({"R50_GN": shallow.model_dump()}))
+    assert not (tmp_path / "out" / "backbone.safetensors").exists()
+    assert (command(fetching, *given, json.dumps({"R50_GN": recipe.model_dump()})) / "summary.json").is_file()
 
 
 def test_weights_come_from_a_server(tmp_path):
@@ -188,7 +201,12 @@ def test_batchnorms_without_a_counter_fit(recipe, tmp_path):
 
 def test_an_architecture_may_be_changed_for_weights_that_halve_in_the_first_convolution(recipe):
     """As detectron2's `Misc/mask_rcnn_R_50_FPN_3x_syncbn.yaml`, which starts from MSRA's ResNet-50."""
-    source = {"source": "R-50.pkl", "sha256": "0" * 64, "layout": "detectron", "colours": "bgr"}
+    source = {
+        "source": "https://example.org/R-50.pkl",
+        "sha256": "0" * 64,
+        "layout": "detectron",
+        "colours": "bgr",
+    }
     study = compile_study(
         {
             "scale": "smoke",

@@ -1,5 +1,6 @@
 """The words of the report: signs are told as which of the two is behind, and the answer claims what was found."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from tests.verdicts import judged as verdicts_on
 from tests.verdicts import papers_numbers, table
 from workflow_scripts.report.answer import answer, headline
 from workflow_scripts.report.inputs import Evidence
+from workflow_scripts.report.links import file_link
 from workflow_scripts.report.wording import interval, sentence, subject
 
 
@@ -101,3 +103,15 @@ def test_the_answer_claims_no_more_than_was_found(verdict: str, said: str) -> No
     assert ("luck" in text) == verdict.startswith("indicated")
     assert answer(main(verdict, *MAIN), "mini") == f"{text[:-1]}; of the paper's 1 conclusions: 1 {verdict}."
     assert headline(main(verdict, *MAIN), "smoke").startswith("No answer")
+
+
+def test_a_file_is_linked_where_the_path_of_results_holds_a_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("my results/mini/metrics.json")
+    source.parent.mkdir(parents=True)
+    source.touch()
+    assert file_link(str(source), "my results/mini/report.html")["link"] == "metrics.json"
+    assert file_link(str(source), "page/report.html")["link"] == "../my%20results/mini/metrics.json"
+    assert file_link("Table 1 and/or Fig. 1", "page/report.html")["link"] == ""

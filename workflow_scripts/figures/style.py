@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.configuration.look import Look, out_of_bounds, read_look
 from workflow_scripts.tables.convergence import CONFIDENCE, UNCONVERGED_IF
 from workflow_scripts.tables.tidy import INITIALISATION_LABELS, INITIALISATIONS
 
@@ -38,20 +39,8 @@ INTERVAL = {"estimator": "median", "errorbar": ("pi", 100)}
 """How seaborn draws `with_bounds`: three rows a point, of which the middle is the value and the others its interval."""
 
 
-class Colours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A colour (any of matplotlib's) by initialisation; the defaults are of seaborn's palette for the colour-blind."""
-
-    random: str = "#d55e00"
-    pretrained: str = "#0173b2"
-
-
-class Style(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that may be changed about a figure's look: `width` in inches, `font_size` in points."""
-
-    colours: Colours = Colours()
-    width: float = 7.0
-    font_size: float = 9.0
-    dpi: int = 200
+class Style(Look, frozen=True, forbid_unknown_fields=True):
+    """A figure's look, and what follows from it."""
 
     @property
     def palette(self) -> dict[str, str]:
@@ -78,23 +67,12 @@ def parse_style(text: str) -> Style:
     Raises `UserError` on bad JSON, an unknown key, an unknown colour, or a size out of range.
     """
     try:
-        # Snakemake's --config passes numbers within braces on as text.
-        style = msgspec.json.decode(text, type=Style, strict=False)
+        style = read_look(msgspec.json.decode(text), Style)
     except msgspec.DecodeError as error:
         keys = ", ".join(Style.__struct_fields__)
         raise UserError(f"--style {text}: {error}. Expected a JSON object with any of {keys}.") from None
-    for name, colour in style.palette.items():
-        if not matplotlib.colors.is_color_like(colour):
-            raise UserError(
-                f"--style: colours.{name} is {colour!r}; expected a colour such as #22629b or teal."
-            )
-    for name, value, low, high in (
-        ("width", style.width, 2, 40),
-        ("font_size", style.font_size, 4, 40),
-        ("dpi", style.dpi, 50, 1200),
-    ):
-        if not low <= value <= high:
-            raise UserError(f"--style: {name} is {value}; expected {low} to {high}.")
+    for line in out_of_bounds(style):
+        raise UserError(f"--style: {line}")
     return style
 
 

@@ -80,13 +80,23 @@ def vgg_classifier(config: CfgNode, num_classes: int) -> Classifier:
 
 
 def build(recipe: Recipe, num_classes: int, device: str) -> nn.Module:
-    """The recipe's model with its random (MSRA) initialisation, a function of the recipe's seed alone."""
+    """The recipe's model with its random (MSRA) initialisation, a function of the recipe's seed alone.
+
+    Raises:
+        UserError: detectron2 settings that it cannot build a model from, or not together.
+    """
     config = detectron2_config(recipe, num_classes, device)
     seed_everything(key(recipe.seed, "initialisation"))
     if recipe.task == "classification":
         build_classifier = vgg_classifier if recipe.backbone == "VGG-16" else resnet_classifier
         return build_classifier(config, num_classes).to(device)
-    return build_model(config).to(device)
+    try:
+        return build_model(config).to(device)
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"recipe {recipe.name}: detectron2 builds no model of its settings ({type(error).__name__}: {error}); they "
+            "do not fit together: compare detection.detectron2, backbones and heads of the scale and of `numbers`"
+        ) from error
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.SGD:

@@ -17,11 +17,12 @@ from torch import Tensor
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import sha256, write_atomically, write_json
 from workflow_scripts.jobs.job import job
+from workflow_scripts.models.build import build, load_backbone
 from workflow_scripts.models.config import RGB_STD
 from workflow_scripts.models.layouts import has_statistics, our_names
 from workflow_scripts.models.pickles import NotArrays, load_arrays
 from workflow_scripts.models.tensors import save_tensors
-from workflow_scripts.study.compiled.recipes import MODELS
+from workflow_scripts.study.compiled.recipes import MODELS, Recipe
 from workflow_scripts.study.configuration.config import PublishedWeights
 
 FIRST_CONVOLUTIONS = ("stem.conv1.weight", "conv1_1.weight")
@@ -62,10 +63,22 @@ def _check_norm(weights: Mapping[str, Tensor], model: str, source: str) -> None:
     expected = MODELS[model].norm
     found = "SyncBN" if has_statistics(weights) else "GN" if any(".norm." in name for name in weights) else ""
     if found != expected:
+        fitting = [name for name, each in MODELS.items() if each.norm == found]
         raise UserError(
             f"{source}: found weights of a network with {NORMS[found]}, expected {NORMS[expected]} for model {model}; "
-            "docs/weights.md lists weights that fit it"
+            f"docs/weights.md lists weights that fit it, and these may fit {' or '.join(fitting)}"
         )
+
+
+def check_fit(weights: Mapping[str, Tensor], recipe: Recipe, source: str) -> None:
+    """That a recipe can start from weights, by their names and shapes: before anything is trained for it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    with torch.device("meta"):
+        model = build(recipe, num_classes=1, device="meta")
+    load_backbone(recipe, model, weights, source)
 
 
 def _tensors(path: Path, source: str) -> dict[str, Tensor]:
@@ -135,6 +148,9 @@ def main() -> None:
     )
     parser.add_argument("--weights", required=True, help="an entry of pretraining.fetch, as JSON")
     parser.add_argument("--model", required=True, choices=MODELS, help="the model to start from them")
+    parser.add_argument(
+        "--recipes", type=json.loads, default={}, help="by model, one that starts from them, as JSON"
+    )
     parser.add_argument("--backbone", type=Path, required=True, help="output: the backbone's weights")
     parser.add_argument("--summary", type=Path, required=True, help="output: summary.json")
     arguments = parser.parse_args()
@@ -143,6 +159,8 @@ def main() -> None:
     fetch(published.source, path)
     try:
         weights = read_published(path, published, arguments.model)
+        if arguments.model in arguments.recipes:
+            check_fit(weights, Recipe.model_validate(arguments.recipes[arguments.model]), published.source)
     finally:
         path.unlink()
     save_tensors(arguments.backbone, weights, {"source": published.source})

@@ -12,6 +12,7 @@ from detectron2.modeling.backbone import Backbone
 from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.configuration.detectron2_keys import VGG as VGG_DEFAULTS
 
 FEATURE = "vgg"
 """The one feature map that the backbone returns, whatever its number of stages."""
@@ -19,9 +20,7 @@ FEATURE = "vgg"
 
 def add_vgg_config(config: CfgNode) -> None:
     """Add `MODEL.VGG`: convolutions of each stage, and their channels; a pooling stands between two stages."""
-    config.MODEL.VGG = CfgNode()
-    config.MODEL.VGG.STAGE_DEPTHS = [2, 2, 3, 3, 3]
-    config.MODEL.VGG.STAGE_CHANNELS = [64, 128, 256, 512, 512]
+    config.MODEL.VGG = CfgNode(VGG_DEFAULTS)
 
 
 class VGG(Backbone, nn.Sequential):

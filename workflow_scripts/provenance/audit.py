@@ -189,7 +189,7 @@ def _study_of(results: Results, arguments: argparse.Namespace) -> Study:
     Raises:
         UserError: it does not compile, or is one of other results.
     """
-    study = compile_study(configured(arguments))
+    study = compile_study(configured(arguments), planning=True)
     root = Path(Layout(study).root)
     if root.resolve() != results.root.resolve():
         raise UserError(

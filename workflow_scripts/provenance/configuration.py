@@ -10,6 +10,7 @@ import yaml
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.configuration.config import overlaid
+from workflow_scripts.study.configuration.documents import read_mapping
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration as Snakemake reads it from files and from KEY=VALUE, or as it is given whole.
 
     Raises:
-        UserError: no such file.
+        UserError: no such file, or one that is no YAML.
     """
     if arguments.study:
         return arguments.study
@@ -35,7 +36,7 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
             raise UserError(
                 f"{file}: no such file; run it in the folder that the workflow ran in, with its --configfile"
             )
-        values = overlaid(values, yaml.safe_load(file.read_text()) or {})
+        values = overlaid(values, read_mapping(file))
     for change in arguments.config:
         key, _, value = change.partition("=")
         values = overlaid(values, {key: yaml.safe_load(value)})

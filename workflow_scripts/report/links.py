@@ -19,7 +19,7 @@ def home(output: str | Path) -> str:
 
 def file_link(source: str, output: str | Path) -> dict[str, str]:
     """What a table names as its source: `text`, and `link` and `record` ("" where it is no file, or has no record)."""
-    is_path = "/" in source and " " not in source and "://" not in source
+    is_path = "/" in source and "://" not in source and (" " not in source or Path(source).exists())
     record = record_path(source)
     return {
         "text": source,

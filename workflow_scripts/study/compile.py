@@ -5,20 +5,23 @@ from typing import Any
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.compiled.expand import expand
-from workflow_scripts.study.compiled.experiments import experiments
-from workflow_scripts.study.compiled.fit import unfit_experiments
+from workflow_scripts.study.compiled.experiments import Experiment, experiments
+from workflow_scripts.study.compiled.fit import same_length, unfit_experiments
 from workflow_scripts.study.compiled.recipes import recipes_of
-from workflow_scripts.study.compiled.requirements import unmet
+from workflow_scripts.study.compiled.requirements import missing_data, unmet
 from workflow_scripts.study.compiled.schedules import named_schedules
 from workflow_scripts.study.compiled.searches import grid_points
 from workflow_scripts.study.compiled.segments import compile_runs, every_segment
 from workflow_scripts.study.compiled.study import Study, assemble
-from workflow_scripts.study.configuration.checks import problems
-from workflow_scripts.study.configuration.config import read_config, read_scale
+from workflow_scripts.study.configuration.checks import data_problems, problems
+from workflow_scripts.study.configuration.config import StudyConfig, read_config, read_scale
+from workflow_scripts.study.configuration.scales import Scale
 
 
-def compile_study(values: Mapping[str, Any]) -> Study:
+def compile_study(values: Mapping[str, Any], planning: bool = False) -> Study:
     """Compile the configuration. Each step is taken once, and needs what the steps before it made.
+
+    planning: data and weights need not be there, nor be named: nothing will be made from them.
 
     Raises:
         UserError: on anything in the configuration that a person must correct.
@@ -26,13 +29,16 @@ def compile_study(values: Mapping[str, Any]) -> Study:
     config = read_config(values)
     scale = read_scale(config)
     known = experiments(config.models, config.masks)
-    if found := [*problems(config, scale), *unmet(config, scale, known)]:
+    lacking = [] if planning else absent(config, scale, known)
+    if found := [*problems(config, scale), *unmet(config, scale, known), *lacking]:
         raise UserError("\n".join(found))
 
     points = grid_points(scale.search, scale.detection.decay_factor)
     planned = expand(config, known, points)
     names = sorted({run.schedule for plan in planned.values() for run in plan.runs})
     schedules, impossible = named_schedules(names, scale.schedule, scale.short_schedules)
+    if found := list(same_length(config.schedules, schedules)):
+        raise UserError("\n".join(found))
     unfit = unfit_experiments(config, planned, impossible)
     wanted = {run: None for name, plan in planned.items() if name not in unfit for run in plan.runs}
     trainings = [training for run in wanted for training in (run.trunk, run.training) if training]
@@ -42,3 +48,8 @@ def compile_study(values: Mapping[str, Any]) -> Study:
     segments = every_segment(runs.values(), classifiers, scale.classification.iterations)
     every_recipe = [*recipes.values(), *classifiers]
     return assemble(config, scale, known, planned, every_recipe, runs, segments, unfit)
+
+
+def absent(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) -> list[str]:
+    """A line for each data set and each file of weights that is not named, not there or not to be used so."""
+    return [*data_problems(config), *missing_data(config, scale, known)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.jobs.job import job
-from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compile import absent, compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.compiled.study import ExperimentRun, Study, readings
@@ -317,8 +317,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--study", type=json.loads, required=True, help="the whole configuration, as JSON")
-    study = compile_study(parser.parse_args().study)
+    study = compile_study(parser.parse_args().study, planning=True)
     print(as_text(study, plan(study), _free(Path(Layout(study).root))))
+    if lacking := absent(study.config, study.scale, study.experiments):
+        print("\nBefore it can run:", *(line.removeprefix("config.yaml: ") for line in lacking), sep="\n")
 
 
 if __name__ == "__main__":

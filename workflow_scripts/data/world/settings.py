@@ -8,6 +8,7 @@ from workflow_scripts.errors import UserError
 
 # Room for every image identifier of the train split below the first one of val.
 MOST_IMAGES = 1_000_000
+LARGEST_IMAGE = 4096
 
 
 class Settings(BaseModel):
@@ -18,13 +19,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    seed: int = Field(default=0, ge=0)
-    image_size: int = Field(default=80, ge=48)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    image_size: int = Field(default=80, ge=48, le=LARGEST_IMAGE)
     train_images: int = Field(default=2000, ge=1, le=MOST_IMAGES)
     val_images: int = Field(default=250, ge=1, le=MOST_IMAGES)
     voc_train_images: int = Field(default=600, ge=2, le=MOST_IMAGES)
     voc_val_images: int = Field(default=100, ge=1, le=MOST_IMAGES)
-    classification_image_size: int = Field(default=64, ge=24)
+    classification_image_size: int = Field(default=64, ge=24, le=LARGEST_IMAGE)
     classification_images_per_class: int = Field(default=200, ge=1, le=MOST_IMAGES)
     classification_val_images_per_class: int = Field(default=20, ge=1, le=MOST_IMAGES)
 

@@ -1,9 +1,10 @@
 """Which experiments can be had at a scale, and from the data: those whose schedules and whose detectors can."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.compiled.expand import PlannedExperiment
+from workflow_scripts.study.compiled.schedules import Schedule
 from workflow_scripts.study.configuration.config import StudyConfig, scale_source
 
 
@@ -33,6 +34,19 @@ def _without_masks(config: StudyConfig, name: str, plan: PlannedExperiment) -> s
         f"config.yaml: datasets.coco.masks: found false, expected true for {name}, whose cascades learn masks; give "
         f"data with masks, or leave {name} out of experiments"
     )
+
+
+def same_length(names: Iterable[str], schedules: Mapping[str, Schedule]) -> Iterator[str]:
+    """A line for each asked schedule that is another in other words: `2x`, and the iterations that 2x has."""
+    first: dict[int, str] = {}
+    for name in names:
+        if name in schedules and not schedules[name].short:
+            iterations = schedules[name].iterations
+            if (other := first.setdefault(iterations, name)) != name:
+                yield (
+                    f"config.yaml: schedules: found {other} and {name}, which are both {iterations:,} iterations; "
+                    "expected each length once: remove one of them"
+                )
 
 
 def _reason(config: StudyConfig, plan: PlannedExperiment, impossible: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
 """What the experiments that are asked for require of the configuration and the scale. Others may lack it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from workflow_scripts.study.compiled.experiments import Arm, Experiment
-from workflow_scripts.study.compiled.recipes import MODELS
+from workflow_scripts.study.compiled.recipes import MODELS, Detector
 from workflow_scripts.study.configuration.config import StudyConfig, scale_source
 from workflow_scripts.study.configuration.scales import Scale
 
@@ -15,7 +16,17 @@ def unmet(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) ->
     yield from _unknown("pretraining.fetch", config.pretraining.fetch, MODELS)
     yield from _strides(config, scale)
     yield from _short_schedules(scale_source(config), scale, known.values())
-    yield from missing(config, scale, [known[name] for name in config.experiments if name in known])
+    yield from _unread(scale_source(config), scale)
+    yield from _numbers(scale_source(config), scale, _arms(config, known))
+
+
+def missing_data(config: StudyConfig, scale: Scale, known: Mapping[str, Experiment]) -> Iterator[str]:
+    """The same, of data that the configuration does not name."""
+    yield from _data(config, scale, _arms(config, known))
+
+
+def _arms(config: StudyConfig, known: Mapping[str, Experiment]) -> list[Arm]:
+    return [arm for name in config.experiments if name in known for arm in known[name].arms]
 
 
 def missing(config: StudyConfig, scale: Scale, asked: Iterable[Experiment]) -> Iterator[str]:
@@ -44,6 +55,16 @@ def _strides(config: StudyConfig, scale: Scale) -> Iterator[str]:
                 f"{str(expected).lower()}, as {name} is built; give other weights, or change the architecture for both "
                 f"initialisations: numbers: {{backbones: {{{backbone}: {{{key}: {str(found).lower()}}}}}}}"
             )
+
+
+def _unread(where: str, scale: Scale) -> Iterator[str]:
+    """Settings of detectron2 for what no experiment trains."""
+    for field, found, expected in (
+        ("backbones", scale.backbones, {model.backbone for model in MODELS.values()}),
+        ("heads", scale.heads, set(get_args(Detector))),
+    ):
+        if unread := sorted(set(found) - expected):
+            yield f"{where}: {field}: found {', '.join(unread)}, expected names from: {', '.join(sorted(expected))}"
 
 
 def _numbers(where: str, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workflow_scripts.study.configuration.bounds import MOST_X
 from workflow_scripts.study.configuration.scales import ScheduleUnit, Warmup
 
 
@@ -67,6 +68,12 @@ def schedule_of(name: str, unit: ScheduleUnit, short: Mapping[str, int] = Mappin
         iterations = int(name)
     else:
         raise ValueError(f"found {name!r}, expected a multiple such as 6x, or a number of iterations")
+    if iterations > MOST_X * unit.iterations_per_x:
+        raise ValueError(
+            f"found {name!r}: {iterations:,} iterations, expected {MOST_X}x at most, which is "
+            f"{MOST_X * unit.iterations_per_x:,} iterations at this scale; ask for a shorter schedule, or raise "
+            "schedule.iterations_per_x"
+        )
     if iterations <= unit.tail:
         raise ValueError(
             f"found {name!r}: its {iterations} iterations are not longer than the tail of {unit.tail} that ends it; "

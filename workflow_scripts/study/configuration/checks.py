@@ -7,18 +7,40 @@ from workflow_scripts.data.voc import read_split
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.configuration.config import CocoDataset, ImageSet, StudyConfig, scale_source
+from workflow_scripts.study.configuration.detectron2_keys import refused
+from workflow_scripts.study.configuration.look import look_problems
+from workflow_scripts.study.configuration.paths import results_problems
 from workflow_scripts.study.configuration.scales import Scale
 
-IGNORED_SECTIONS = ("DATALOADER", "DATASETS", "INPUT", "OUTPUT_DIR", "SEED", "SOLVER", "TEST", "VIS_PERIOD")
-"""Parts of detectron2's configuration that this project's recipes, schedules and scales hold instead."""
-DETECTOR_KEYS = ("MODEL.MASK_ON", "MODEL.KEYPOINT_ON")
-"""What makes a detector the one that its experiment names, and that its evaluation scores."""
+DECIDED = {
+    "MODEL.MASK_ON": "the experiments say which detector learns masks; where the data has boxes alone, write "
+    "datasets: {coco: {masks: false}}",
+    "MODEL.KEYPOINT_ON": "the experiments say which detector learns keypoints",
+    "MODEL.META_ARCHITECTURE": "the experiments say which detector is trained",
+    "MODEL.ROI_HEADS.NUM_CLASSES": "the data says how many categories there are",
+    "MODEL.WEIGHTS": "name published weights under pretraining.fetch",
+    "MODEL.BACKBONE.FREEZE_AT": "use detection.freeze_at",
+    "MODEL.DEVICE": "training runs on GPUs where resources.train.gpu asks for some",
+    "MODEL.RESNETS.NORM": "choose another of the models",
+    "MODEL.PIXEL_MEAN": "say under pretraining.fetch which colours weights expect",
+    "MODEL.PIXEL_STD": "say under pretraining.fetch which colours weights expect",
+}
+"""Keys of detectron2 that something else decides here, and what does. Another value would contradict it."""
+SCHEMES = ("http", "https", "ftp", "file")
 
 
 def problems(config: StudyConfig, scale: Scale) -> Iterator[str]:
     """A line for each problem, which names the field, what was found and what is expected."""
     yield from _numbers(config, scale)
+    yield from results_problems(config.results)
+    yield from look_problems(config.figures)
+
+
+def data_problems(config: StudyConfig) -> Iterator[str]:
+    """The same, of the data and weights that the configuration names: what a plan can do without."""
     yield from _paths(config)
+    yield from _weights(config)
+    yield from _same_set(config)
     yield from _overlap(config)
 
 
@@ -70,21 +92,27 @@ def _drawn(where: str, config: StudyConfig, scale: Scale) -> Iterator[str]:
 
 
 def _overrides(where: str, scale: Scale) -> Iterator[str]:
-    """detectron2 settings that nothing would read."""
+    """detectron2 settings that nothing would read, or that contradict what is decided elsewhere."""
     overrides = {"detection.detectron2": scale.detection.detectron2}
     overrides |= {f"backbones.{name}": values for name, values in scale.backbones.items()}
     overrides |= {f"heads.{name}": values for name, values in scale.heads.items()}
     for place, values in overrides.items():
-        for name in values:
-            if name.split(".")[0] in IGNORED_SECTIONS:
+        for name, value in values.items():
+            if name in DECIDED:
+                yield (
+                    f"{where}: {place}.{name}: found {value!r}, expected no value, for this is decided elsewhere: "
+                    f"{DECIDED[name]}"
+                )
+            elif not name.startswith("MODEL."):
                 yield (
                     f"{where}: {place}: found {name}, which nothing here takes from detectron2's configuration; "
-                    "expected keys of MODEL; set rates, sizes and schedules where the scale has them"
+                    "expected keys of MODEL, such as MODEL.RPN.NMS_THRESH; set rates, sizes and schedules where the "
+                    "scale has them"
                 )
-            elif name in DETECTOR_KEYS:
+            elif why := refused(name, value):
                 yield (
-                    f"{where}: {place}: found {name}, expected none: experiments name their detectors; remove it. "
-                    "Where the data has boxes alone, write datasets: {coco: {masks: false}}"
+                    f"{where}: {place}.{name}: found {value!r}, expected what detectron2 takes ({why}); "
+                    "correct the key or its value"
                 )
 
 
@@ -96,6 +124,35 @@ def _paths(config: StudyConfig) -> Iterator[str]:
         for field, path in paths.items():
             if not exists(Path(path)):
                 yield f"config.yaml: datasets.{field}: found {path!r}, expected a {kind} that exists; correct the path"
+
+
+def _weights(config: StudyConfig) -> Iterator[str]:
+    """Published weights that cannot be had from where they are said to be."""
+    for model, published in config.pretraining.fetch.items():
+        source, field = published.source, f"config.yaml: pretraining.fetch.{model}.source"
+        scheme, remote, _ = source.partition("://")
+        if remote and scheme not in SCHEMES:
+            yield f"{field}: found {source!r}, expected a path, or a URL that begins with {', '.join(SCHEMES)}"
+        elif not remote and not Path(source).is_file():
+            yield f"{field}: found {source!r}, expected a file that exists, or a URL; correct the path"
+
+
+def _same_set(config: StudyConfig) -> Iterator[str]:
+    """What is trained on, given as what is evaluated on, too: the AP would be that of images learned by heart."""
+    coco, classification = config.datasets.coco, config.datasets.classification
+    pairs: dict[str, tuple[str, str]] = {}
+    if coco and coco.train and coco.val:
+        pairs["coco.val.annotations"] = (coco.train.annotations, coco.val.annotations)
+    if coco and coco.keypoints:
+        pairs["coco.keypoints.val"] = (coco.keypoints.train, coco.keypoints.val)
+    if classification:
+        pairs["classification.val"] = (classification.train, classification.val)
+    for field, (train, val) in pairs.items():
+        if Path(train).exists() and Path(val).exists() and Path(train).samefile(val):
+            yield (
+                f"config.yaml: datasets.{field}: found {val!r}, which is trained on, too; expected another set: what a "
+                "model has learned by heart says nothing of it"
+            )
 
 
 def _overlap(config: StudyConfig) -> Iterator[str]:

@@ -1,22 +1,47 @@
 """The configuration that a person edits (`config.yaml`), typed; unknown keys and wrong values are refused."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
+from workflow_scripts.study.configuration.bounds import MOST_SEEDS, Number, Seed
+from workflow_scripts.study.configuration.documents import read_mapping
 from workflow_scripts.study.configuration.linear_scaling import linear_scaling
+from workflow_scripts.study.configuration.paths import results_path
 from workflow_scripts.study.configuration.scales import Scale
 
 T = TypeVar("T", bound=BaseModel)
+LONGEST_SHOWN = 80
 SCALES = Path(__file__).parents[3] / "scales"
+
+
+def _usual_name(schedule: str) -> str:
+    """`2x` for `2.0x`, `02x` and the like: two names of one schedule would be two schedules."""
+    multiple = re.fullmatch(r"(\d+(?:\.\d+)?)x", schedule, re.ASCII)
+    if multiple and len(schedule) < 20:
+        return f"{float(multiple[1]):.12g}x"
+    return str(int(schedule)) if re.fullmatch(r"\d{1,20}", schedule, re.ASCII) else schedule
+
+
 # YAML reads explicit iterations as a number.
-ScheduleName = Annotated[str, Field(coerce_numbers_to_str=True)]
+ScheduleName = Annotated[
+    str, Field(coerce_numbers_to_str=True, max_length=40), Number, AfterValidator(_usual_name)
+]
+Named = Annotated[str, Field(min_length=1)]
 LayoutName = Literal["torchvision", "timm", "mmdetection", "detectron2", "detectron"]
 
 
@@ -31,15 +56,15 @@ WHOLE = ("annotations", "images", "validation")
 class ImageSet(_Section):
     """COCO's layout: one annotation file and the folder of its images."""
 
-    annotations: str
-    images: str
+    annotations: Named
+    images: Named
 
 
 class KeypointAnnotations(_Section):
     """Person keypoints on the same images: person_keypoints_train2017.json and its like."""
 
-    train: str
-    val: str
+    train: Named
+    val: Named
 
 
 class CocoDataset(_Section):
@@ -47,8 +72,8 @@ class CocoDataset(_Section):
 
     train: ImageSet | None = None
     val: ImageSet | None = None
-    annotations: str | None = Field(default=None, description="of the one set; `images` is its folder")
-    images: str | None = None
+    annotations: Named | None = Field(default=None, description="of the one set; `images` is its folder")
+    images: Named | None = None
     validation: float | None = Field(
         default=None, gt=0, lt=1, description="fraction of the one set's images to validate on"
     )
@@ -58,7 +83,7 @@ class CocoDataset(_Section):
         description="whether objects have masks; without, they have boxes alone: detectors learn no masks",
     )
     keypoints: KeypointAnnotations | None = None
-    val2014_annotations: str | None = Field(
+    val2014_annotations: Named | None = Field(
         default=None, description="instances_val2014.json: makes the 35k subset the paper's val35k"
     )
 
@@ -90,15 +115,15 @@ class CocoDataset(_Section):
 class ClassificationDataset(_Section):
     """Folders of images, one folder a class, to pre-train on."""
 
-    train: str
-    val: str
+    train: Named
+    val: Named
 
 
 class VocSplit(_Section):
     """A folder in VOC's layout (Annotations, ImageSets/Main, JPEGImages) and one of its image lists."""
 
-    folder: str
-    split: str
+    folder: Named
+    split: Named
 
 
 class VocDataset(_Section):
@@ -119,7 +144,7 @@ class Datasets(_Section):
 class PublishedWeights(_Section):
     """Pre-trained weights to fetch instead of training them. docs/weights.md lists some, with what to write here."""
 
-    source: str = Field(description="a URL or a path")
+    source: Named = Field(description="a URL or a path")
     sha256: str
     layout: LayoutName = Field(default="torchvision", description="whose names the weights have")
     colours: Literal["rgb", "bgr"] = Field(
@@ -170,8 +195,8 @@ class StudyConfig(_Section):
     experiments: tuple[str, ...]
     models: tuple[str, ...] = ("R50_GN",)
     schedules: tuple[ScheduleName, ...] = ("2x", "3x", "4x", "5x", "6x")
-    seeds: tuple[int, ...] = (0,)
-    subset_seed: int = Field(default=0, description="fixes which images the nested subsets hold")
+    seeds: tuple[Seed, ...] = (0,)
+    subset_seed: Seed = Field(default=0, description="fixes which images the nested subsets hold")
     results: str = Field(default="results", min_length=1)
     datasets: Datasets = Datasets()
     pretraining: Pretraining = Pretraining()
@@ -189,7 +214,7 @@ class StudyConfig(_Section):
     def _some_each_once(cls, values: tuple) -> tuple:
         if not values:
             raise ValueError("expected at least one")
-        repeated = sorted({value for value in values if values.count(value) > 1})
+        repeated = sorted(value for value, times in Counter(values).items() if times > 1)
         if repeated:
             raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
         return values
@@ -199,10 +224,19 @@ class StudyConfig(_Section):
         """Whether the detection data set has masks to learn; the miniature world has."""
         return self.datasets.coco is None or self.datasets.coco.masks
 
+    @field_validator("seeds")
+    @classmethod
+    def _few_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(seeds) > MOST_SEEDS:
+            raise ValueError(
+                f"{len(seeds):,} of them, each of which trains all; expected {MOST_SEEDS} at most"
+            )
+        return seeds
+
     @field_validator("results")
     @classmethod
-    def _no_trailing_slash(cls, path: str) -> str:
-        return str(Path(path))
+    def _usable(cls, path: str) -> str:
+        return results_path(path)
 
 
 def read_config(values: Mapping[str, Any]) -> StudyConfig:
@@ -211,6 +245,10 @@ def read_config(values: Mapping[str, Any]) -> StudyConfig:
     Raises:
         UserError: naming each field at fault, what was found there and what is expected.
     """
+    if not isinstance(values, Mapping):
+        raise UserError(
+            f"config.yaml: found {shortened(values)}, expected keys such as scale and experiments"
+        )
     return _validated(StudyConfig, dict(values), "config.yaml")
 
 
@@ -220,16 +258,10 @@ def read_scale(config: StudyConfig) -> Scale:
     Raises:
         UserError: no such scale, or a number that does not fit.
     """
-    path = SCALES / f"{config.scale}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in SCALES.glob("*.yaml")))
-        raise UserError(f"config.yaml: scale: found {config.scale!r}, expected one of: {known}")
-    try:
-        numbers = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"scales/{path.name}: expected YAML; {error}") from None
-    if not isinstance(numbers, Mapping):
-        raise UserError(f"scales/{path.name}: found {numbers!r}, expected the keys of the other scales")
+    known = {file.stem: file for file in sorted(SCALES.glob("*.yaml"))}
+    if config.scale not in known:
+        raise UserError(f"config.yaml: scale: found {config.scale!r}, expected one of: {', '.join(known)}")
+    numbers = read_mapping(known[config.scale], f"scales/{config.scale}.yaml", "the keys of the other scales")
     if "subsets" in config.numbers:
         numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
     where = scale_source(config)
@@ -261,19 +293,35 @@ def _validated(model: type[T], values: dict[str, Any], where: str, within: tuple
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(model, problem, within) for problem in error.errors()]
+        sentences = [_sentence(model, problem, within) for problem in _first(error.errors())]
         raise UserError("\n".join(f"{where}: {sentence}" for sentence in sentences)) from None
 
 
+def _first(problems: list[Any]) -> list[Any]:
+    """Without what only follows from another: a list is too short, since an item of it is wrong."""
+    within = {problem["loc"][:-1] for problem in problems if problem["loc"]}
+    return [problem for problem in problems if problem["loc"] not in within]
+
+
 def _sentence(model: type[BaseModel], problem: Any, within: tuple[str, ...]) -> str:
-    field = ".".join(map(str, (*within, *problem["loc"]))) or "the whole"
+    field = ".".join(map(str, (*within, *problem["loc"])))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         known = ", ".join(_section_at(model, problem["loc"][:-1]).model_fields)
         return f"{field}: unknown key, expected one of: {known}; check its spelling or remove it"
     if problem["type"] == "missing":
         return f"{field}: missing; add it"
-    return f"{field}: {message}; found {problem['input']!r}"
+    if (
+        isinstance(problem["input"], Mapping) and problem["type"] == "value_error"
+    ):  # what is wrong, it has said
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message}; found {shortened(problem['input'])}"
+
+
+def shortened(value: object) -> str:
+    """A value for a message, of at most some 80 characters."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 4]} ..."
 
 
 def _section_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:

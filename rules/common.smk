@@ -1,6 +1,7 @@
 """The compiled study, its layout, and what rules share."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
+from workflow_scripts.study.batches import TESTING, batches
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
 from workflow_scripts.study.layout.exports import exported_files, exported_runs, table_replicates
@@ -44,6 +46,12 @@ EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
 # Snakemake starts a training again in a new job; within a job it must not.
 RETRIES = TRAIN.retries if workflow.is_main_process else 0
+
+
+# Jobs that share a submission to a cluster, where the profile has `group-components: {batch: ...}`: those of one batch
+# may not read of each other, and Snakemake must be told that it may join them.
+BATCHES = batches(STUDY)
+workflow.parent_groupids.update((batch.name, "batch") for batch in BATCHES.values())
 
 
 # What a person sees of the run; nothing of it in the jobs that it starts.
@@ -207,6 +215,32 @@ def checked(output, data):
 def at_several_scales(value):
     """An option of the evaluations that test augmentation makes; others lack it."""
     return lambda wildcards: value if wildcards.testing == "test_aug" else None
+
+
+def batch_of(rule_name, wildcards):
+    """The batch of a job of a recipe's segment; None if it is submitted alone, or not at all."""
+    if (
+        "batch" not in workflow.group_settings.group_components
+        or wildcards.get("testing", TESTING) != TESTING
+    ):
+        return None
+    return BATCHES.get((rule_name, wildcards.recipe, wildcards.segment))
+
+
+def group_of(rule_name):
+    """The group of a rule's jobs, in Snakemake's terms: jobs whose group has one name are submitted together."""
+
+    def name(wildcards):
+        batch = batch_of(rule_name, wildcards)
+        return batch.name if batch else None
+
+    return name
+
+
+def light_runtime(rule_name, wildcards, checkpoints=0):
+    """Minutes that a small job asks for: alone, those of `light`; in a batch its share, or a sixth for a checkpoint."""
+    batch = batch_of(rule_name, wildcards)
+    return math.ceil(LIGHT.runtime * max(1 / batch.size, checkpoints / 6)) if batch else LIGHT.runtime
 
 
 def checkpoints_of(wildcards):

@@ -1,4 +1,4 @@
-"""Evaluation: what a segment's checkpoints detect, once, then COCO's metrics from the dumps; one job for all of them."""
+"""Evaluation: what a segment's checkpoints detect, once, on a GPU; then, without, COCO's metrics from the dumps."""
 
 
 rule detect:
@@ -18,14 +18,18 @@ rule detect:
         f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.log",
     benchmark:
         f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.tsv"
+    group:
+        group_of("detect")
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
     resources:
         gpu=EVALUATE.gpu,
         mem_mb=EVALUATE.mem_mb,
+        in_turn=1,
         runtime=lambda wildcards: max(
-            LIGHT.runtime, EVALUATE.runtime * versions(wildcards.testing) * len(checkpoints_of(wildcards))
+            light_runtime("detect", wildcards),
+            EVALUATE.runtime * versions(wildcards.testing) * len(checkpoints_of(wildcards)),
         ),
     params:
         **job(
@@ -56,11 +60,14 @@ rule evaluate:
         f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.log",
     benchmark:
         f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.tsv"
+    group:
+        group_of("evaluate")
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=LIGHT.mem_mb,
-        runtime=LIGHT.runtime,
+        in_turn=1,
+        runtime=lambda wildcards: light_runtime("evaluate", wildcards, len(checkpoints_of(wildcards))),
     params:
         **job(
             "evaluate",

@@ -127,12 +127,21 @@ class Resources(_Numbers):
     retries: int = Field(default=0, ge=0, description="how often a job that ended early is started again")
 
 
+class Together(_Numbers):
+    """How many jobs of a rule, at most, one submission to a cluster does, one after the other."""
+
+    train: int = Field(default=1, gt=0)
+    detect: int = Field(default=1, gt=0)
+    evaluate: int = Field(default=1, gt=0)
+
+
 class ResourceTable(_Numbers):
     """Resources by kind of job."""
 
     train: Resources
     evaluate: Resources
     light: Resources
+    together: Together = Together()
 
 
 class Costs(_Numbers):

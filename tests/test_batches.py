@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 import pytest
 import yaml
 
+from benchmarks.dry_run import datasets
 from tests.checkout import ROOT, Checkout
 from tests.submissions import submissions
 from workflow_scripts.study.batches import batches
@@ -120,3 +121,18 @@ def test_a_batch_is_no_larger_than_the_scale_says(study: Study) -> None:
         }
     )
     assert batches(alone) == {}
+
+
+def test_the_paper_asks_for_no_longer_jobs_than_a_training_s(checkout: Checkout) -> None:
+    """With test augmentation, a job detects for eighteen hours; GPUs detect and train, and do nothing else."""
+    (checkout.folder / "data").mkdir()
+    paper = {"scale": "paper", "experiments": ["table3"], "datasets": datasets(checkout.folder / "data")}
+    (checkout.folder / "paper.yaml").write_text(yaml.safe_dump(paper))
+    study = ("--config", "scale=paper", "--configfile", "config.yaml", "paper.yaml")
+    found = submissions(checkout.folder, "--profile", "slurm", *study)
+    augmented = [each for each in found if "test_aug/detections" in each["files"][0]]
+    assert augmented
+    assert all(each["asks"]["runtime"] == 240 for each in augmented)
+    assert max(each["asks"]["runtime"] for each in found) == 240
+    on_gpus = {rule for each in found if each["asks"].get("gpu") for rule in each["rules"]}
+    assert on_gpus == {"train", "detect"}

@@ -30,10 +30,19 @@ from workflow_scripts.terminal.jobs import after_searches
 # Jobs find the package from whichever folder the workflow runs in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 
+
+def mistake(message):
+    """An error that is for a person to mend: told even with `--quiet all`, with which Snakemake runs without a word."""
+    settings = workflow.output_settings
+    if not settings.dryrun and any(quiet.name == "ALL" for quiet in settings.quiet or ()):
+        print(message, file=sys.stderr)
+    return WorkflowError(message)
+
+
 try:
     STUDY = compile_study(config)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    raise mistake(str(error)) from None
 
 if workflow.is_main_process:
     logger.info(sharing(STUDY))
@@ -274,7 +283,7 @@ def wanted(experiment):
     def files_or_refusal(wildcards):
         refusal = LAYOUT.refusal(experiment)
         if refusal:
-            raise WorkflowError(refusal)
+            raise mistake(refusal)
         return files
 
     return files_or_refusal

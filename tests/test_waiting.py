@@ -82,13 +82,14 @@ def test_jobs_that_wait_are_counted_by_rule_and_reason(
         f"PartitionTimeLimit|cpu|20:00|{here}|rule_images_wildcards_coco-train",
         f"PartitionTimeLimit|cpu|20:00|{here}|rule_images_wildcards_coco-val",
         f"Priority|gpu|4:00:00|{here}|rule_train_wildcards_a|b",
+        f"Priority|gpu|4:00:00|{here}|rule_train-coco-R50_GN-random-seed0-1_train",
         f"Resources|gpu|4:00:00|{elsewhere}|rule_train_wildcards_c",
     ]
     words = answering(tmp_path, monkeypatch, "squeue", "".join(f"{job}\n" for job in jobs))
     assert waiting(here / "results/mini") == [
         "waiting in SLURM: 2 images, 20:00 in partition cpu (PartitionTimeLimit; for ever: it asks for more time than "
         "its partition gives: lower `runtime`, or name another one)",
-        "waiting in SLURM: 1 train, 4:00:00 in partition gpu (Priority)",
+        "waiting in SLURM: 2 train, 4:00:00 in partition gpu (Priority)",
     ]
     assert "--states=PENDING" in words.read_text()
     assert len(waiting(elsewhere / "results/mini")) == 1

@@ -264,7 +264,8 @@ def main() -> None:
         for path, results in zip(weights, found, strict=True):
             dump = folder / f"{path.stem}.json"
             dump.write_bytes(results)
-            print(f"{arguments.output}/{dump.name}: {dump.stat().st_size:,} bytes", flush=True)
+            count = results.count(b'"image_id":')
+            print(f"{arguments.output}/{dump.name}: {count} detections", flush=True)
     pieces.drop()
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.checkout import ROOT
+from tests.faults import FAULTS
 from workflow_scripts.study.slurm import (
     Asked,
     minutes,
@@ -102,6 +103,14 @@ def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.
     command = [sys.executable, "-m", "workflow_scripts.study.status", str(tmp_path / "results/mini")]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "1 images, 20:00 in partition cpu (PartitionTimeLimit" in " ".join(shown.split())
+
+
+def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
+    lines = (ROOT / "docs/cluster.md").read_text().splitlines()
+    for fault, _ in FAULTS.values():
+        assert [
+            line for line in lines if line.startswith(f"| {fault.__doc__} | ") and line.endswith(" | yes |")
+        ]
 
 
 def test_the_documentation_tells_where_each_rule_lands() -> None:

@@ -1,6 +1,7 @@
 """The compiled study, its layout, and what rules share."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
 from workflow_scripts.report.answer import answer_of
+from workflow_scripts.study.batches import TESTING, batches
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.experiments import experiments
 from workflow_scripts.study.layout.data import CHECKED, CHECKED_OPTIONS
@@ -31,11 +33,20 @@ shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 # Words of the command line, targets among them, which Snakemake tells no workflow while it reads one.
 ASKED = {word for before, word in pairwise(sys.argv) if before not in ("--quiet", "-q")}
 
+
+def mistake(message):
+    """An error that is for a person to mend: told even with `--quiet all`, with which Snakemake runs without a word."""
+    settings = workflow.output_settings
+    if not settings.dryrun and any(quiet.name == "ALL" for quiet in settings.quiet or ()):
+        print(message, file=sys.stderr)
+    return WorkflowError(message)
+
+
 try:
     # What a study takes is asked before its data is fetched.
     STUDY = compile_study(config, planning="plan" in ASKED and not ASKED & {"all", *experiments([])})
 except UserError as error:
-    raise WorkflowError(attributed(str(error), SOURCES)) from None
+    raise mistake(attributed(str(error), SOURCES)) from None
 
 if workflow.is_main_process:
     logger.info(sharing(STUDY))
@@ -46,12 +57,18 @@ LAYOUT = Layout(STUDY, raw=ancient)
 for refused in sorted(ASKED & set(STUDY.experiments)):
     # Here, since what an input function raises comes inside a message of Snakemake's.
     if refusal := LAYOUT.refusal(refused):
-        raise WorkflowError(f"{refused}: {attributed(refusal, SOURCES)}")
+        raise mistake(f"{refused}: {attributed(refusal, SOURCES)}")
 LIGHT = SCALE.resources.light
 EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
 # Snakemake starts a training again in a new job; within a job it must not.
 RETRIES = TRAIN.retries if workflow.is_main_process else 0
+
+
+# Jobs that share a submission to a cluster, where the profile has `group-components: {batch: ...}`: those of one batch
+# may not read of each other, and Snakemake must be told that it may join them.
+BATCHES = batches(STUDY)
+workflow.parent_groupids.update((batch.name, "batch") for batch in BATCHES.values())
 
 
 # What a person sees of the run; nothing of it in the jobs that it starts.
@@ -217,6 +234,32 @@ def at_several_scales(value):
     return lambda wildcards: value if wildcards.testing == "test_aug" else None
 
 
+def batch_of(rule_name, wildcards):
+    """The batch of a job of a recipe's segment; None if it is submitted alone, or not at all."""
+    if (
+        "batch" not in workflow.group_settings.group_components
+        or wildcards.get("testing", TESTING) != TESTING
+    ):
+        return None
+    return BATCHES.get((rule_name, wildcards.recipe, wildcards.segment))
+
+
+def group_of(rule_name):
+    """The group of a rule's jobs, in Snakemake's terms: jobs whose group has one name are submitted together."""
+
+    def name(wildcards):
+        batch = batch_of(rule_name, wildcards)
+        return batch.name if batch else None
+
+    return name
+
+
+def light_runtime(rule_name, wildcards, checkpoints=0):
+    """Minutes that a small job asks for: alone, those of `light`; in a batch its share, or a sixth for a checkpoint."""
+    batch = batch_of(rule_name, wildcards)
+    return math.ceil(LIGHT.runtime * max(1 / batch.size, checkpoints / 6)) if batch else LIGHT.runtime
+
+
 def checkpoints_of(wildcards):
     """Iterations of the checkpoints that one evaluation looks at."""
     return list(STUDY.evaluated[wildcards.recipe, wildcards.segment, wildcards.testing])
@@ -248,7 +291,7 @@ def wanted(experiment):
     def files_or_refusal(wildcards):
         refusal = LAYOUT.refusal(experiment)
         if refusal:
-            raise WorkflowError(refusal)
+            raise mistake(refusal)
         return files
 
     return files_or_refusal

@@ -3,6 +3,7 @@
 
 localrules:
     check,
+    manifest,
 
 
 rule world:

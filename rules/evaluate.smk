@@ -1,4 +1,4 @@
-"""Evaluation: what a segment's checkpoints detect, once, then COCO's metrics from the dumps; one job for all of them."""
+"""Evaluation: what a segment's checkpoints detect, once, on a GPU; then, without, COCO's metrics from the dumps."""
 
 
 rule detect:
@@ -18,28 +18,39 @@ rule detect:
         f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.log",
     benchmark:
         f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-detect.tsv"
+    retries: RETRIES
+    group:
+        group_of("detect")
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
     resources:
         gpu=EVALUATE.gpu,
         mem_mb=EVALUATE.mem_mb,
+        in_turn=1,
+        # What takes longer than a training may goes on in the next job.
         runtime=lambda wildcards: max(
-            LIGHT.runtime, EVALUATE.runtime * versions(wildcards.testing) * len(checkpoints_of(wildcards))
+            light_runtime("detect", wildcards),
+            min(
+                TRAIN.runtime,
+                EVALUATE.runtime * versions(wildcards.testing) * len(checkpoints_of(wildcards)),
+            ),
         ),
     params:
         **job(
             "detect",
-            *("recipe", "checkpoints", "annotations", "output"),
+            *("recipe", "checkpoints", "annotations", "code", "output"),
             iterations=checkpoints_of,
             images=lambda wildcards: LAYOUT.evaluated_images(wildcards.recipe),
             test_aug_sides=at_several_scales(list(SCALE.test_aug.image_sides)),
             test_aug_longest=at_several_scales(SCALE.test_aug.longest_side),
+            untracked={"margin": SCALE.training.margin},
         ),
     message:
         "Detecting with {wildcards.recipe}, {wildcards.segment}"
     shell:
-        "python -m workflow_scripts.evaluation.detect --job {params.job:q} > {log:q} 2>&1"
+        "python -m workflow_scripts.evaluation.detect --job {params.job:q} --runtime {resources.runtime}"
+        " > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -56,11 +67,14 @@ rule evaluate:
         f"{LAYOUT.logs}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.log",
     benchmark:
         f"{LAYOUT.benchmarks}/evaluation/{{recipe}}/{{segment}}/{{testing}}-evaluate.tsv"
+    group:
+        group_of("evaluate")
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=LIGHT.mem_mb,
-        runtime=LIGHT.runtime,
+        in_turn=1,
+        runtime=lambda wildcards: light_runtime("evaluate", wildcards, len(checkpoints_of(wildcards))),
     params:
         **job(
             "evaluate",

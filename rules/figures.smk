@@ -20,6 +20,10 @@ if workflow.is_main_process:
         logger.info(changed)
 
 
+localrules:
+    figure,
+
+
 rule figure:
     input:
         table=lambda wildcards: LAYOUT.table_of(wildcards.experiment),

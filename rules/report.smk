@@ -9,6 +9,7 @@ REPORT_PARTS = sorted(os.listdir(os.path.join(workflow.basedir, "reports/parts")
 
 localrules:
     study,
+    verdicts,
 
 
 rule study:

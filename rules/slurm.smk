@@ -9,7 +9,7 @@ def check_partitions():
         return
     limits, asked = partition_limits(), what_jobs_ask()
     if problem := unknown_partitions(asked, limits):
-        raise WorkflowError(problem)
+        raise mistake(problem)
     for sentence in too_long(asked, limits):
         logger.warning(sentence)
 

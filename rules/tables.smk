@@ -6,6 +6,9 @@ localrules:
     run_training,
     concatenate,
     counts,
+    figure_intervals,
+    table_intervals,
+    table,
 
 
 rule run_evaluations:

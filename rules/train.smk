@@ -38,11 +38,14 @@ rule train:
     benchmark:
         f"{LAYOUT.benchmarks}/training/{{recipe}}/{{segment}}.tsv"
     retries: RETRIES
+    group:
+        group_of("train")
     conda:
         "../envs/environment.yaml"
     threads: TRAIN.threads
     resources:
         **machines(TRAIN),
+        in_turn=1,
         mem_mb=TRAIN.mem_mb,
         runtime=TRAIN.runtime,
     params:

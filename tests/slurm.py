@@ -75,8 +75,10 @@ def runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, *more: str) -> Iterator[Cluster]:
     """A running SLURM whose daemons write into `folder`; refused where the machine belongs to a cluster.
+
+    `more` are further lines of its configuration.
 
     Jobs find it through its usual file, for what starts them drops SLURM's variables. A munged with a key of its own
     serves it, so that the machine's is left alone.
@@ -86,7 +88,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         _refuse_a_machine_of_a_cluster()
         started = Cluster(folder)
         CONFIGURATION.parent.mkdir(exist_ok=True)
-        CONFIGURATION.write_text(_configuration(folder))
+        CONFIGURATION.write_text(_configuration(folder) + "".join(f"{line}\n" for line in more))
         daemons = []
         try:
             daemons.append(_start_munge(folder))

@@ -660,6 +660,14 @@ def test_shipped_config_is_right(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+def test_a_mistake_is_told_once_however_quiet_snakemake_is(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(GOOD | {"scale": "huge"}))
+    for options in (["--quiet", "all"], ["--quiet", "rules"], ["--quiet", "all", "--dry-run"]):
+        found = snakemake(tmp_path, "plan", "--cores", "1", *options)
+        assert found.returncode == 1
+        assert (found.stdout + found.stderr).count("config.yaml: scale: found 'huge'") == 1
+
+
 def dry_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`snakemake -n` with the config.yaml of `folder`."""
     return snakemake(folder, "--dry-run", "--quiet", *arguments)

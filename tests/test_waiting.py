@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.checkout import ROOT
+from tests.faults import FAULTS
 from workflow_scripts.study.slurm import (
     Asked,
     minutes,
@@ -82,13 +83,14 @@ def test_jobs_that_wait_are_counted_by_rule_and_reason(
         f"PartitionTimeLimit|cpu|20:00|{here}|rule_images_wildcards_coco-train",
         f"PartitionTimeLimit|cpu|20:00|{here}|rule_images_wildcards_coco-val",
         f"Priority|gpu|4:00:00|{here}|rule_train_wildcards_a|b",
+        f"Priority|gpu|4:00:00|{here}|rule_train-coco-R50_GN-random-seed0-1_train",
         f"Resources|gpu|4:00:00|{elsewhere}|rule_train_wildcards_c",
     ]
     words = answering(tmp_path, monkeypatch, "squeue", "".join(f"{job}\n" for job in jobs))
     assert waiting(here / "results/mini") == [
         "waiting in SLURM: 2 images, 20:00 in partition cpu (PartitionTimeLimit; for ever: it asks for more time than "
         "its partition gives: lower `runtime`, or name another one)",
-        "waiting in SLURM: 1 train, 4:00:00 in partition gpu (Priority)",
+        "waiting in SLURM: 2 train, 4:00:00 in partition gpu (Priority)",
     ]
     assert "--states=PENDING" in words.read_text()
     assert len(waiting(elsewhere / "results/mini")) == 1
@@ -101,6 +103,14 @@ def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.
     command = [sys.executable, "-m", "workflow_scripts.study.status", str(tmp_path / "results/mini")]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "1 images, 20:00 in partition cpu (PartitionTimeLimit" in " ".join(shown.split())
+
+
+def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
+    lines = (ROOT / "docs/cluster.md").read_text().splitlines()
+    for fault, _ in FAULTS.values():
+        assert [
+            line for line in lines if line.startswith(f"| {fault.__doc__} | ") and line.endswith(" | yes |")
+        ]
 
 
 def test_the_documentation_tells_where_each_rule_lands() -> None:

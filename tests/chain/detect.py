@@ -74,6 +74,9 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, nargs="+", required=True)
     parser.add_argument("--test-aug-sides", type=int, nargs="+")
     parser.add_argument("--test-aug-longest", type=int)
+    parser.add_argument("--code", nargs="+")
+    for name in ("runtime", "margin"):
+        parser.add_argument(f"--{name}")
     told = parser.parse_args()
     truth = json.loads(told.annotations.read_text())
     assert all((told.images / image["file_name"]).is_file() for image in truth["images"])

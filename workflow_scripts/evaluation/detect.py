@@ -4,13 +4,14 @@ python -m workflow_scripts.evaluation.detect --recipe recipe.json --checkpoints 
 """
 
 import argparse
+import hashlib
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import torch
 from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
@@ -18,8 +19,9 @@ from detectron2.evaluation.coco_evaluation import instances_to_coco_json
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from torch import nn
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import write_folder
+from workflow_scripts.errors import Interrupted, UserError
+from workflow_scripts.evaluation.pieces import Pieces, joined
+from workflow_scripts.files import sha256, write_folder
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.build import build
 from workflow_scripts.models.config import detectron2_config
@@ -27,9 +29,12 @@ from workflow_scripts.models.devices import claimed_device, fix_arithmetic
 from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compiled.reading import read_recipe
 from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.training.deadline import Deadline, job_deadline
 from workflow_scripts.training.examples import Example, category_ids, coco_records
 
 BATCH = 8
+PIECE = 64
+"""Batches whose results are kept together; with test augmentation, some two minutes on a GPU at the paper's scale."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,77 @@ def detect_each(
     Raises:
         UserError: the weights do not fit the recipe and the categories, or the recipe's detector cannot be augmented.
     """
-    records, classes = coco_records(annotations, images)
-    categories = category_ids(annotations)
-    fix_arithmetic()
-    model = detector = _untrained(recipe, len(classes), device)
-    if augmentation is None:
-        resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
-        mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
-    else:
-        model = _augmented(detector, recipe, len(classes), augmentation)
-        mapper = _as_it_is
+    detector = Detector(recipe, annotations, images, device, augmentation)
     for path in weights:
-        _load(detector, path, recipe, len(classes))
+        yield detector.detect(path, detector.batches)
+
+
+class Detector:
+    """A recipe's model, whose weights come with each call, and the images in batches: see `detect_each`."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        annotations: Path,
+        images: Path,
+        device: str,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        records, classes = coco_records(annotations, images)
+        self.batches = list(same_size_batches(records))
+        self._recipe, self._num_classes = recipe, len(classes)
+        self._categories = category_ids(annotations)
+        fix_arithmetic()
+        self._model = self._inner = _untrained(recipe, len(classes), device)
+        if augmentation is None:
+            resize = T.ResizeShortestEdge(max(recipe.image_sides), recipe.longest_side)
+            self._mapper = DatasetMapper(is_train=False, augmentations=[resize], image_format="RGB")
+        else:
+            self._model = _augmented(self._inner, recipe, len(classes), augmentation)
+            self._mapper = _as_it_is
+        self._loaded: Path | None = None
+
+    def detect(self, weights: Path, batches: Iterable[Sequence[Example]]) -> list[dict[str, Any]]:
+        """What a checkpoint detects on some of the batches, in COCO's results format."""
+        if self._loaded != weights:
+            _load(self._inner, weights, self._recipe, self._num_classes)
+            self._loaded = weights
         results: list[dict[str, Any]] = []
         with torch.inference_mode():
-            for batch in same_size_batches(records):
-                for record, output in zip(batch, model([mapper(record) for record in batch]), strict=True):
+            for batch in batches:
+                outputs = self._model([self._mapper(record) for record in batch])
+                for record, output in zip(batch, outputs, strict=True):
                     results += instances_to_coco_json(output["instances"].to("cpu"), record["image_id"])
         for result in results:
-            result["category_id"] = categories[result["category_id"]]
-        yield results
+            result["category_id"] = self._categories[result["category_id"]]
+        return results
+
+
+def detect_in_pieces(
+    detector: Detector, weights: Iterable[Path], pieces: Pieces, deadline: Deadline, size: int
+) -> Iterator[bytes]:
+    """What each checkpoint detects, as JSON in COCO's results format; what an earlier job kept is not detected again.
+
+    Raises:
+        Interrupted: the job ends before another piece of `size` batches would be done; what there is is kept.
+    """
+    longest = 0.0
+    for path in weights:
+        found = []
+        for start in range(0, len(detector.batches), size):
+            name = f"{path.stem}-{start}"
+            piece = pieces.kept(name)
+            if piece is None:
+                if longest and deadline.near(2 * longest):
+                    raise Interrupted(
+                        f"{path}: detected on {start} of {len(detector.batches)} batches of images, kept them and "
+                        "stopped, before its job ends; started again, it goes on from there"
+                    )
+                began = time.perf_counter()
+                piece = pieces.keep(name, detector.detect(path, detector.batches[start : start + size]))
+                longest = max(longest, time.perf_counter() - began)
+            found.append(piece)
+        yield joined(found)
 
 
 def same_size_batches(records: Sequence[Example]) -> Iterator[list[Example]]:
@@ -141,6 +197,19 @@ def _load(model: nn.Module, weights: Path, recipe: Recipe, num_classes: int) -> 
         ) from None
 
 
+def _identity(recipe: Recipe, weights: Sequence[Path], arguments: argparse.Namespace) -> str:
+    """A hash of all that the results depend on, but for the images themselves."""
+    for path in weights:
+        if not path.is_file():
+            raise UserError(f"{path}: found nothing, expected a checkpoint that the segment's training took")
+    parts = [recipe.model_dump_json(exclude_defaults=True)]
+    parts += [
+        str(option) for option in (arguments.test_aug_sides, arguments.test_aug_longest, arguments.piece)
+    ]
+    parts += [sha256(path) for path in (arguments.annotations, *weights, *arguments.code)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -158,23 +227,46 @@ def main() -> None:
         "--test-aug-sides", type=int, nargs="+", metavar="SIDE", help="test-time augmentation: shorter sides"
     )
     parser.add_argument("--test-aug-longest", type=int, metavar="SIDE", help="and the longest side allowed")
+    parser.add_argument("--piece", type=int, default=PIECE, help="batches whose results are kept together")
+    parser.add_argument(
+        "--code",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="modules whose change makes worthless what a killed job kept",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=float,
+        default=float("inf"),
+        help="minutes that SLURM gives this job, if it does not say",
+    )
+    parser.add_argument(
+        "--margin", type=float, default=60, help="seconds before the end of a SLURM job to have stopped"
+    )
     arguments = parser.parse_args()
     sides, longest = arguments.test_aug_sides, arguments.test_aug_longest
     if (sides is None) != (longest is None):
         parser.error("--test-aug-sides and --test-aug-longest belong together")
-    found = detect_each(
-        read_recipe(arguments.recipe),
-        [arguments.checkpoints / f"{iteration}.safetensors" for iteration in arguments.iterations],
+    deadline = job_deadline(arguments.runtime, arguments.margin)
+    recipe = read_recipe(arguments.recipe)
+    weights = [arguments.checkpoints / f"{iteration}.safetensors" for iteration in arguments.iterations]
+    pieces = Pieces(arguments.output.with_suffix(".progress"), _identity(recipe, weights, arguments))
+    detector = Detector(
+        recipe,
         arguments.annotations,
         arguments.images,
         claimed_device(),
         Augmentation(tuple(sides), longest) if sides else None,
     )
+    found = detect_in_pieces(detector, weights, pieces, deadline, arguments.piece)
     with write_folder(arguments.output) as folder:
-        for iteration, results in zip(arguments.iterations, found, strict=True):
-            path = folder / f"{iteration}.json"
-            path.write_bytes(orjson.dumps(results, option=orjson.OPT_SERIALIZE_NUMPY))
-            print(f"{arguments.output}/{path.name}: {len(results)} detections", flush=True)
+        for path, results in zip(weights, found, strict=True):
+            dump = folder / f"{path.stem}.json"
+            dump.write_bytes(results)
+            count = results.count(b'"image_id":')
+            print(f"{arguments.output}/{dump.name}: {count} detections", flush=True)
+    pieces.drop()
 
 
 if __name__ == "__main__":

@@ -171,12 +171,21 @@ class Resources(Numbers):
     )
 
 
+class Together(Numbers):
+    """How many jobs of a rule, at most, one submission to a cluster does, one after the other."""
+
+    train: Annotated[int, Number, Field(ge=1, le=1000)] = 1
+    detect: Annotated[int, Number, Field(ge=1, le=1000)] = 1
+    evaluate: Annotated[int, Number, Field(ge=1, le=1000)] = 1
+
+
 class ResourceTable(Numbers):
     """Resources by kind of job."""
 
     train: Resources
     evaluate: Resources
     light: Resources
+    together: Together = Together()
 
 
 class Costs(Numbers):

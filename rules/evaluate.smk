@@ -6,7 +6,7 @@ rule detect:
         unpack(lambda wildcards: LAYOUT.evaluated_on(wildcards.recipe)),
         recipe=LAYOUT.recipe,
         checkpoints=f"{LAYOUT.segment}/checkpoints",
-        code=code("evaluation", "detect")
+        code=code("evaluation", "detect", "pieces")
         + code("training", "examples")
         + code("models", "build", "config", "backbones", "cascade", "devices", "vgg"),
         checked=checked(

@@ -15,6 +15,7 @@ NO_RESULT = {
     "workflow_scripts.data.mask_format": "of what is learned, not of what is detected",
     "workflow_scripts.models.seeds": "of a checkpoint, every weight is read",
     "workflow_scripts.models.tensors": "reads what it wrote, or says that it cannot",
+    "workflow_scripts.training.deadline": "when a job stops, and not what the next goes on with",
     "workflow_scripts.training.sampler": "no sample is drawn",
 }
 

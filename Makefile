@@ -40,6 +40,7 @@ test-fast: $(VENV)/.tests-installed
 mutation mutation-again: export PYTHONPATH := $(abspath $(VENV))/mutation
 mutation mutation-again: export PATH := $(PATH):$(abspath $(VENV))/mutation/bin
 mutation mutation-again: export OMP_NUM_THREADS := 1
+mutation-again: export MUTATION_SECONDS := 120
 mutation: $(VENV)/.mutation-installed
 ifdef SAMPLE
 	nice $(BIN)/python -m tests.mutation.sample $(SAMPLE)

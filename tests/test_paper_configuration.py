@@ -7,7 +7,7 @@ import pytest
 from detectron2.config import CfgNode, get_cfg
 
 from tests.detectron2_witness import CONFIGS
-from workflow_scripts.models.config import detectron2_config
+from workflow_scripts.models.config import detectron2_config, detectron2_norm
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Run
@@ -223,3 +223,11 @@ def test_stem_and_res2_are_frozen_after_pre_training_alone(paper: Study, initial
     runs = [run for run in paper.runs.values() if run.recipe.initialisation == initialisation]
     frozen = {built(run, 80)["MODEL.BACKBONE.FREEZE_AT"] for run in runs}
     assert frozen == {0 if initialisation == "random" else 2}
+
+
+@pytest.mark.parametrize(
+    ("norm", "device", "found"),
+    [("SyncBN", "cuda", "SyncBN"), ("SyncBN", "cpu", "naiveSyncBN_N"), ("GN", "cpu", "GN"), ("", "cpu", "")],
+)
+def test_syncbn_is_the_naive_one_where_there_is_no_gpu(norm: str, device: str, found: str) -> None:
+    assert detectron2_norm(norm, device) == found

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from workflow_scripts.study.compile import compile_study
+from workflow_scripts.study.compiled.experiments import experiments
+from workflow_scripts.study.compiled.recipes import image_sides
 from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.summary import notes, sharing, summary
@@ -65,6 +67,26 @@ def test_paper_trains_with_the_papers_settings(paper: Study) -> None:
         assert (recipe.base_lr, recipe.momentum, recipe.weight_decay) == (0.02, 0.9, 1e-4)
         assert (recipe.decay_factor, recipe.batch) == (0.1, 16)
         assert (recipe.image_sides, recipe.longest_side) == ((800,), 1333)
+
+
+def test_a_setting_tells_whose_search_it_was() -> None:
+    """Found for pre-training and taken over by random init; on 1k images, the text tells of random init's own, too."""
+    arms = [
+        arm for name, each in experiments(("R50_GN",)).items() if name != "text_longer" for arm in each.arms
+    ]
+    assert {(arm.searched, arm.setting) for arm in arms if arm.searched} == {
+        ("pretrained", "re-searched hyper-parameters"),
+        ("random", "own grid search"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("shortest", "sides"),
+    [(1, (60, 100)), (0.96, (96, 100)), (0.8, (80, 84, 88, 92, 96, 100))],
+)
+def test_shorter_sides_are_4_percent_apart(shortest: float, sides: tuple[int, ...]) -> None:
+    """detectron2's 640, 672, ... 800 are."""
+    assert image_sides((60, 100), shortest) == sides
 
 
 def test_initialisations_differ_in_nothing_else(paper: Study) -> None:

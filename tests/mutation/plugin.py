@@ -43,7 +43,7 @@ LONG = (
 """Parts of names of tests that start processes for many seconds."""
 CALLED: dict[pytest.FixtureDef[Any], set[str]] = {}
 """The functions that each fixture called."""
-SECONDS = 10.0
+SECONDS = float(os.environ.get("MUTATION_SECONDS", 10))
 """What the tests of one mutant take together at most; one test runs however long it takes."""
 
 

@@ -26,7 +26,8 @@ from queue import Queue
 
 from tests.checkout import PARTS, ROOT
 
-TESTS = ("-m", "not slow", "tests/test_workflow.py", "tests/test_config.py", "tests/test_chain_study.py")
+TESTS = ("-m", "not slow")
+TESTS += tuple(f"tests/test_{name}.py" for name in ("code_inputs", "workflow", "config", "chain_study"))
 KEPT = ROOT / "mutants" / "rules.json"
 SECONDS = 600
 SECTIONS = re.compile(r"^ {4}([a-z_]+):")

@@ -12,6 +12,7 @@ from mutmut.state import state
 LEFT_OUT = {
     "test_architecture.py",
     "test_audit.py",
+    "test_batches.py",
     "test_benchmarks.py",
     "test_bundle.py",
     "test_chain_study.py",

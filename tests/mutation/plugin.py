@@ -33,6 +33,7 @@ LEFT_OUT = {
 """Of what is not mutated, or all in processes of their own."""
 LONG = (
     "killed_jobs",
+    "before_there_is_data",
     "of_many_that_find",
     "two_processes",
     "divergence_stops",
@@ -41,7 +42,7 @@ LONG = (
     "browser_shows",
     "reaches_the_user",
 )
-"""Parts of names of tests that start processes for many seconds."""
+"""Parts of names of tests that start processes for many seconds, or need all of the checkout."""
 CALLED: dict[pytest.FixtureDef[Any], set[str]] = {}
 """The functions that each fixture called."""
 SECONDS = float(os.environ.get("MUTATION_SECONDS", 10))

@@ -25,6 +25,7 @@ import yaml
 from tests import figures
 from tests.checkout import ROOT
 from tests.documentation import PAGES, Block, all_commands, blocks, commands, name_of, prose
+from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.experiments import experiments
 from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.compiled.requirements import unmet
@@ -241,6 +242,23 @@ def test_a_table_of_boxes_becomes_coco(tmp_path: Path, monkeypatch: pytest.Monke
     assert (names[first["category_id"]], coco.imgs[first["image_id"]]["file_name"]) == ("kite", "a.jpg")
     assert (first["bbox"], first["area"], "segmentation" in first) == ([1, 2, 10, 20], 200, False)
     assert len(coco.getAnnIds(catIds=[n for n, name in names.items() if name == "dog"])) == 2
+
+
+@pytest.mark.parametrize("block", blocks("yaml", "docs/data.md"), ids=lambda block: block.text[:40])
+def test_lines_for_own_data_are_a_study(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the files are that they name."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "voc/Annotations", "voc/JPEGImages", "pictures/train", "pictures/val"):
+        (tmp_path / "my" / folder).mkdir(parents=True)
+    for part in ("train", "val", "all"):
+        (tmp_path / f"my/{part}.json").touch()
+        image_list = tmp_path / f"my/voc/ImageSets/Main/{part}.txt"
+        image_list.parent.mkdir(parents=True, exist_ok=True)
+        image_list.write_text(f"{part}_1\n")
+    usual = yaml.safe_load((ROOT / "config.yaml").read_text())
+    compile_study(usual | yaml.safe_load(block.text))
 
 
 def test_a_checkpoint_in_detectron2s_predictor(tmp_path: Path) -> None:

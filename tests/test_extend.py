@@ -161,7 +161,7 @@ def test_own_data_in_cocos_format_is_what_the_study_trains_on(tmp_path: Path) ->
     for split in ("train", "val"):
         shutil.copy(coco[split]["annotations"], checkout.folder / f"my/{split}.json")
     shutil.copytree(coco["val"]["images"], checkout.folder / "my/images", dirs_exist_ok=True)
-    study, _ = blocks("yaml", "docs/data.md")
+    study, *_ = blocks("yaml", "docs/data.md")
     (checkout.folder / "my.yaml").write_text(study.text)
     manifest = "results/mini/data/coco-train.json"
     checkout.snakemake("--cores", "1", manifest, "--configfile", "my.yaml")

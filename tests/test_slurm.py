@@ -416,7 +416,7 @@ def test_a_training_that_is_done_stays_done_whatever_fails_after_it(tmp_path: Pa
 
 def test_a_mistake_is_submitted_once(tmp_path: Path, prepared: Path) -> None:
     """A learning rate with which training diverges: the profile and the study would have it tried again."""
-    numbers = SHORT | {"detection": {"base_lr": 1e8}}
+    numbers = SHORT | {"detection": {"base_lr": 1000}}
     training = Training(tmp_path, prepared, numbers=numbers)
     training.choose("trunk-0-40")
     before = last_job()

@@ -257,6 +257,16 @@ def test_a_killed_writer_leaves_nothing_in_the_outputs_and_the_state_is_not_writ
     assert load_tensors(tmp_path / "copies/4.safetensors")[1] == {"iteration": "4"}
 
 
+@pytest.mark.parametrize(("training", "taken_back"), [("this one", True), ("another", False)])
+def test_what_was_done_is_taken_back_by_the_same_training_alone(tmp_path, training, taken_back):
+    folder = tmp_path / "segment.progress"
+    first = Progress(folder, "this one")
+    first.save(State(4, {"weight": torch.ones(2)}, {}), [{"iteration": 4}])
+    first.finish(4, tmp_path / "state.safetensors", tmp_path / "metrics.jsonl", tmp_path / "checkpoints")
+    again = Progress(folder, training)
+    assert (again.taken_back, again.latest() is not None) == (taken_back, taken_back)
+
+
 @pytest.mark.parametrize(
     ("initialisation", "start", "options", "message"),
     [

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -471,10 +471,10 @@ def test_a_node_that_goes_down_and_comes_back(
     job = job_of(training.wait_until(60))
     node = subprocess.check_output(["squeue", "-j", job, "-h", "-o", "%N"], text=True).strip()
     subprocess.run(["scontrol", "update", f"node={node}", "state=down", "reason=test"], check=True)
-    for daemon in cluster.step_daemons(job):
-        daemon.kill()
-    for number in trainers(job):
-        os.kill(number, signal.SIGKILL)
+    for daemon in cluster.step_daemons(job):  # and all that the node ran
+        for process in (*daemon.children(recursive=True), daemon):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     deadline = time.monotonic() + 180
     while training.said()["iteration"] < 150:
         assert time.monotonic() < deadline, training.log.read_text()

@@ -136,7 +136,7 @@ def _noticed(training: Training, snakemake: subprocess.Popen[str], job: str) -> 
     said = f"the job was {_told(job)}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if _newest_training() > int(job) or snakemake.poll() is not None:
+        if _newest_job(training) > int(job) or snakemake.poll() is not None:
             return f"{said}; {_ended(training, snakemake)}"
         time.sleep(1)
     snakemake.send_signal(signal.SIGINT)
@@ -145,10 +145,11 @@ def _noticed(training: Training, snakemake: subprocess.Popen[str], job: str) -> 
     return f"{said}; Snakemake waited on for {PATIENCE} s; after Ctrl-C, the same command went on"
 
 
-def _newest_training() -> int:
-    """The number of the newest job in the partition where nothing but trainings run."""
-    asked = ["squeue", "--states=all", "--noheader", "--partition=gpu", "--format=%i"]
-    return max(map(int, subprocess.check_output(asked, text=True).split()))
+def _newest_job(training: Training) -> int:
+    """The number of the newest job that works in the training's folder."""
+    asked = ["squeue", "--states=all", "--noheader", "--format=%i %Z"]
+    jobs = [line.split() for line in subprocess.check_output(asked, text=True).splitlines()]
+    return max(int(number) for number, folder in jobs if Path(folder) == training.checkout.folder)
 
 
 def _told(job: str) -> str:

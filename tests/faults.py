@@ -12,11 +12,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from tests import slurm
 from tests.system import NEEDS
@@ -41,11 +38,6 @@ SILENT = 70
 PATIENCE = 180
 """Seconds in which Snakemake, which asks less often the longer a job takes, has asked several times."""
 SACCT = ("--slurm-status-command", "sacct")
-TWO_NODES = NUMBERS | {
-    "training": NUMBERS["training"] | {"processes": 2},
-    "resources": {"train": SHORT["resources"]["train"] | {"nodes": 2}},
-}
-"""The same training, by one process on each node; its sums are of another order, so its states are its own."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,6 @@ class Fault:
 
     happens: Callable[[Training, subprocess.Popen[str]], str]
     options: tuple[str, ...] = ()
-    two_nodes: bool = False
     accounting: bool = False
 
     @property
@@ -104,27 +95,8 @@ def _preempt(training: Training, mode: str, state: str, seconds: int) -> str:
     return job
 
 
-def preempted_by_cancelling(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """preempted by cancelling (PreemptMode=CANCEL)"""
-    return _noticed(training, snakemake, _preempt(training, "CANCEL", "PREEMPTED", 5))
-
-
-def preempted_by_cancelling_sacct(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """preempted by cancelling (PreemptMode=CANCEL), with accounting and the executor asking sacct"""
-    return _noticed(training, snakemake, _preempt(training, "CANCEL", "PREEMPTED", 5))
-
-
-def cancelled_squeue(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """scancel of the job, with accounting and the executor asking squeue"""
-    return _cancelled(training, snakemake)
-
-
 def cancelled_sacct(training: Training, snakemake: subprocess.Popen[str]) -> str:
     """scancel of the job, with accounting and the executor asking sacct"""
-    return _cancelled(training, snakemake)
-
-
-def _cancelled(training: Training, snakemake: subprocess.Popen[str]) -> str:
     job = job_of(training.wait_until(DISTURBED_AT))
     subprocess.run(["scancel", job], check=True)
     wait_for(lambda: state_of(job) == "CANCELLED")
@@ -184,56 +156,6 @@ def sigterm(training: Training, snakemake: subprocess.Popen[str]) -> str:
     return f"Snakemake {'waited for its job' if waits else 'ended at once'}, which is {state}"
 
 
-def first_of_two_nodes(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """two nodes train, and the one with the job's script goes down with all that it runs; then back"""
-    return _goes_down(training, snakemake, slurm.NODES[0], signal.SIGKILL)
-
-
-def second_of_two_nodes(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """two nodes train, and the other one hangs, is set down, and wakes"""
-    return _goes_down(training, snakemake, slurm.NODES[1], signal.SIGSTOP)
-
-
-def second_of_two_nodes_accounting(training: Training, snakemake: subprocess.Popen[str]) -> str:
-    """the same with accounting, the executor asking squeue"""
-    return _goes_down(training, snakemake, slurm.NODES[1], signal.SIGSTOP)
-
-
-def _goes_down(training: Training, snakemake: subprocess.Popen[str], node: str, how: signal.Signals) -> str:
-    """A signal to all that the job runs on a node, which comes back once SLURM has given the job up."""
-    job = job_of(training.wait_until(DISTURBED_AT))
-    hit = _on_node(job, node) | (_daemons(node) if how == signal.SIGSTOP else set())
-    _send(how, hit)
-    subprocess.run(["scontrol", "update", f"node={node}", "state=down", "reason=test"], check=True)
-    wait_for(lambda: state_of(job) not in ("RUNNING", "COMPLETING"))
-    said = f"the job was {state_of(job)}"
-    if how == signal.SIGSTOP:
-        _send(signal.SIGCONT, hit)
-    # It may have come back by itself, for its daemon still answers.
-    subprocess.run(["scontrol", "update", f"node={node}", "state=resume"], capture_output=True, check=False)
-    return f"{said}; {_ended(training, snakemake)}"
-
-
-def _send(number: signal.Signals, processes: set[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
-def _daemons(node: str) -> set[psutil.Process]:
-    running = psutil.process_iter(["name", "cmdline"])
-    return {each for each in running if each.info["name"] == "slurmd" and node in each.info["cmdline"]}
-
-
-def _on_node(job: str, node: str) -> set[psutil.Process]:
-    """All that runs of a job on a node, with the daemons of its steps there."""
-    variables = {"SLURM_JOB_ID": job, "SLURMD_NODENAME": node}.items()
-    running = psutil.process_iter(["environ"])
-    found = {each for each in running if (each.info["environ"] or {}).items() >= variables}
-    parents = {parent for each in found for parent in each.parents()}
-    return found | {parent for parent in parents if parent.name() == "slurmstepd"}
-
-
 def _ended(training: Training, snakemake: subprocess.Popen[str]) -> str:
     """A Snakemake that fails is started again."""
     output, _ = snakemake.communicate(timeout=600)
@@ -248,15 +170,9 @@ FAULTS = {
     "suspend": Fault(suspended),
     "preempt-suspend": Fault(preempted_by_suspension),
     "preempt-requeue": Fault(preempted_by_requeue, ("--slurm-requeue",)),
-    "preempt-cancel": Fault(preempted_by_cancelling),
     "ctrl-c": Fault(ctrl_c),
     "sigterm": Fault(sigterm),
-    "first-of-two": Fault(first_of_two_nodes, two_nodes=True),
-    "second-of-two": Fault(second_of_two_nodes, two_nodes=True),
-    "scancel-squeue": Fault(cancelled_squeue, accounting=True),
     "scancel-sacct": Fault(cancelled_sacct, SACCT, accounting=True),
-    "preempt-cancel-sacct": Fault(preempted_by_cancelling_sacct, SACCT, accounting=True),
-    "second-of-two-accounting": Fault(second_of_two_nodes_accounting, two_nodes=True, accounting=True),
 }
 
 
@@ -265,17 +181,10 @@ def _digest(training: Training) -> str:
     return read_metadata(training.segment / "state.safetensors")["digest"]
 
 
-def _training(folder: Path, prepared: Path | None = None, two_nodes: bool = False) -> Training:
-    training = Training(folder, prepared, numbers=TWO_NODES if two_nodes else NUMBERS)
+def _training(folder: Path, prepared: Path | None = None) -> Training:
+    training = Training(folder, prepared, numbers=NUMBERS)
     training.choose(SEGMENT)
     return training
-
-
-def _undisturbed(folder: Path, prepared: Path, two_nodes: bool) -> str:
-    """The digest of a training that is left alone."""
-    training = _training(folder, prepared, two_nodes)
-    training.finish(training.start(profile="slurm" if two_nodes else "profiles/local"))
-    return _digest(training)
 
 
 def _chosen(parser: argparse.ArgumentParser) -> list[Fault]:
@@ -304,15 +213,14 @@ def main() -> None:
             rules = ("check_data", "manifest", "images", "recipe")
             prepared.finish(prepared.start("--until", *rules, profile="profiles/local"))
             ready = prepared.checkout.folder
-            expected = {
-                two_nodes: _undisturbed(folder / f"alone-{two_nodes}", ready, two_nodes)
-                for two_nodes in {fault.two_nodes for fault in faults}
-            }
+            alone = _training(folder / "alone", ready)
+            alone.finish(alone.start(profile="profiles/local"))
+            expected = _digest(alone)
             print("| fault | what came of it | state as without |\n| --- | --- | --- |", flush=True)
             for number, fault in enumerate(faults):
-                training = _training(folder / str(number), ready, fault.two_nodes)
+                training = _training(folder / str(number), ready)
                 said = fault.happens(training, training.start(*fault.options))
-                equal = "yes" if _digest(training) == expected[fault.two_nodes] else "NO"
+                equal = "yes" if _digest(training) == expected else "NO"
                 print(f"| {fault.name} | {said} | {equal} |", flush=True)
 
 

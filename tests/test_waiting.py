@@ -107,7 +107,7 @@ def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
     lines = (ROOT / "docs/cluster.md").read_text().splitlines()
-    for fault in FAULTS.values():
+    for fault in (each for each in FAULTS.values() if not each.accounting):
         assert [line for line in lines if line.startswith(f"| {fault.name} | ") and line.endswith(" | yes |")]
 
 

@@ -17,10 +17,12 @@ def check_partitions():
 def what_jobs_ask():
     """The most time that the jobs of each rule or group, as it is submitted, ask of each partition that they name."""
     most = {}
-    for found in workflow.dag.get_jobs_or_groups():
+    dag = workflow.dag
+    # Snakemake groups only what is to be run: its own list of groups fails on jobs that are done.
+    for found in {dag.get_job_group(job) or job for job in dag.needrun_jobs()}:
         jobs = found.jobs if found.is_group() else [found]
         partition = found.resources.get("slurm_partition")
-        if partition and not found.is_local and any(map(workflow.dag.needrun, jobs)):
+        if partition and not found.is_local:
             names = " and ".join(sorted({each.rule.name for each in jobs}))
             asked = names, str(partition)
             most[asked] = max(most.get(asked, 0), found.resources.get("runtime", 0))

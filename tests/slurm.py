@@ -12,11 +12,16 @@ from pathlib import Path
 
 import psutil
 
+from tests import accounting as accounts
+from tests.daemons import start
+
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 MARK = "# written by the tests of this project; its daemons work in "
 LOCK = Path("/run/slurm-of-tests.lock")
 NODES = ("n1", "n2")
-DAEMONS = ("slurmctld", "slurmd", "slurmstepd")
+CLUSTER = "test"
+NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
+DAEMONS = ("slurmctld", "slurmd", "slurmstepd", "slurmdbd")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Cluster:
     folder: Path
 
     def daemons(self) -> set[psutil.Process]:
-        programs = (*DAEMONS, "slurmscriptd", "munged")
+        programs = (*DAEMONS, "slurmscriptd", "munged", "mariadbd")
         return {process for process in _running(programs) if self._holds(process)}
 
     def step_daemons(self, job: str) -> set[psutil.Process]:
@@ -75,10 +80,10 @@ def runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def cluster(folder: Path, *more: str) -> Iterator[Cluster]:
+def cluster(folder: Path, *more: str, accounting: bool = False) -> Iterator[Cluster]:
     """A running SLURM whose daemons write into `folder`; refused where the machine belongs to a cluster.
 
-    `more` are further lines of its configuration.
+    `more` are further lines of its configuration. With `accounting`, sacct answers.
 
     Jobs find it through its usual file, for what starts them drops SLURM's variables. A munged with a key of its own
     serves it, so that the machine's is left alone.
@@ -88,12 +93,15 @@ def cluster(folder: Path, *more: str) -> Iterator[Cluster]:
         _refuse_a_machine_of_a_cluster()
         started = Cluster(folder)
         CONFIGURATION.parent.mkdir(exist_ok=True)
-        CONFIGURATION.write_text(_configuration(folder) + "".join(f"{line}\n" for line in more))
+        accounted = accounts.configuration(_socket(folder)) if accounting else NO_ACCOUNTING
+        CONFIGURATION.write_text("\n".join([_configuration(folder), accounted, *more, ""]))
         daemons = []
         try:
             daemons.append(_start_munge(folder))
-            daemons.append(_start(folder, "slurmctld", "-D", "-c"))
-            daemons += [_start(folder, "slurmd", "-D", "-N", node) for node in NODES]
+            if accounting:
+                daemons += accounts.start_accounting(folder, _authentication(folder), CLUSTER)
+            daemons.append(start(folder, "slurmctld", "-D", "-c"))
+            daemons += [start(folder, "slurmd", "-D", "-N", node) for node in NODES]
             _wait_for_nodes()
             yield started
         finally:
@@ -152,7 +160,7 @@ def _start_munge(folder: Path) -> subprocess.Popen:
     files = {"key-file": key, "socket": _socket(folder), "pid-file": folder / "munged.pid"}
     files |= {"seed-file": folder / "munged.seed", "log-file": folder / "munged.log"}
     options = [f"--{name}={path}" for name, path in files.items()]
-    return _start(
+    return start(
         folder, "munged", "--foreground", "--force", *options
     )  # in a folder that root alone may enter
 
@@ -161,9 +169,8 @@ def _socket(folder: Path) -> Path:
     return folder / "munge.socket"
 
 
-def _start(folder: Path, program: str, *arguments: str) -> subprocess.Popen:
-    with (folder / f"{program}.out").open("a") as output:
-        return subprocess.Popen([program, *arguments], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+def _authentication(folder: Path) -> str:
+    return f"AuthType=auth/munge\nAuthInfo=socket={_socket(folder)}"
 
 
 def _wait_for_nodes() -> None:
@@ -180,12 +187,11 @@ def _configuration(folder: Path) -> str:
     """Nodes that say they have two processors each, whatever the machine has."""
     host = socket.gethostname()
     return f"""{MARK}{folder}
-ClusterName=test
+ClusterName={CLUSTER}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={_socket(folder)}
+{_authentication(folder)}
 CryptoType=crypto/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -197,7 +203,6 @@ ReturnToService=2
 MinJobAge=600
 KillWait=5
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/%n
 SlurmctldPidFile={folder}/slurmctld.pid

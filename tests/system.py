@@ -60,6 +60,13 @@ NEEDS = {
         "the rights of root on a machine that belongs to no cluster",
         may_start_slurm,
     ),
+    "accounting": Need(  # for some of tests/faults.py
+        "accounting for their SLURM",
+        ("mariadb", "mariadb-install-db", "mariadbd", "sacct", "sacctmgr", "slurmdbd"),
+        ("mariadb-server", "slurm-client", "slurmdbd"),
+        "the rights of root on a machine that belongs to no cluster",
+        may_start_slurm,
+    ),
     "mount": Need("to mount a disk", right="the right to mount", allowed=may_mount),
 }
 

@@ -107,10 +107,8 @@ def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
     lines = (ROOT / "docs/cluster.md").read_text().splitlines()
-    for fault, _ in FAULTS.values():
-        assert [
-            line for line in lines if line.startswith(f"| {fault.__doc__} | ") and line.endswith(" | yes |")
-        ]
+    for fault in (each for each in FAULTS.values() if not each.accounting):
+        assert [line for line in lines if line.startswith(f"| {fault.name} | ") and line.endswith(" | yes |")]
 
 
 def test_the_documentation_tells_where_each_rule_lands() -> None:

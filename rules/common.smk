@@ -33,15 +33,6 @@ shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 # Words of the command line, targets among them, which Snakemake tells no workflow while it reads one.
 ASKED = {word for before, word in pairwise(sys.argv) if before not in ("--quiet", "-q")}
 
-
-def mistake(message):
-    """An error that is for a person to mend: told even with `--quiet all`, with which Snakemake runs without a word."""
-    settings = workflow.output_settings
-    if not settings.dryrun and any(quiet.name == "ALL" for quiet in settings.quiet or ()):
-        print(message, file=sys.stderr)
-    return WorkflowError(message)
-
-
 try:
     # What a study takes is asked before its data is fetched.
     STUDY = compile_study(config, planning="plan" in ASKED and not ASKED & {"all", *experiments([])})

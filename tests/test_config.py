@@ -666,6 +666,9 @@ def test_a_mistake_is_told_once_however_quiet_snakemake_is(tmp_path: Path) -> No
         found = snakemake(tmp_path, "plan", "--cores", "1", *options)
         assert found.returncode == 1
         assert (found.stdout + found.stderr).count("config.yaml: scale: found 'huge'") == 1
+    (tmp_path / "config.yaml").write_text("scale: mini\nscale: smoke\n")
+    found = snakemake(tmp_path, "plan", "--cores", "1", "--quiet", "all")
+    assert (found.returncode, found.stderr.count("scale is given twice")) == (1, 1)
 
 
 def dry_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

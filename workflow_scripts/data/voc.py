@@ -27,6 +27,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from workflow_scripts.data.class_folders import ENDINGS
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
 from workflow_scripts.jobs.job import job
@@ -34,8 +35,6 @@ from workflow_scripts.jobs.job import job
 # The workflow asks for `common_folder` whenever it is parsed: this module imports nothing slow.
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-ENDINGS = (".jpg", ".jpeg", ".png")
-"""Of pictures, in upper or lower case; where a name has several, the first of these, in lower case first."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,10 @@ def read(folder: str | Path, split: str) -> list[Image]:
 
 
 def _pictures(folder: str, parts: Iterable[str]) -> dict[str, str]:
-    """File names of the pictures in parts of a folder, by their name in the lists of images; none outside of it."""
+    """File names of the pictures in parts of a folder, by their name in the lists of images; none outside of it.
+
+    Where a name has several, it is the first of `ENDINGS`, in lower case first.
+    """
     files = [
         os.path.join(part, file)
         for part in parts

@@ -29,7 +29,7 @@ from workflow_scripts.models.devices import claimed_device, fix_arithmetic
 from workflow_scripts.models.tensors import load_tensors
 from workflow_scripts.study.compiled.reading import read_recipe
 from workflow_scripts.study.compiled.recipes import Recipe
-from workflow_scripts.training.deadline import Deadline, job_deadline
+from workflow_scripts.training.deadline import Deadline, add_options, job_deadline
 from workflow_scripts.training.examples import Example, category_ids, coco_records
 
 BATCH = 8
@@ -235,15 +235,7 @@ def main() -> None:
         default=[],
         help="modules whose change makes worthless what a killed job kept",
     )
-    parser.add_argument(
-        "--runtime",
-        type=float,
-        default=float("inf"),
-        help="minutes that SLURM gives this job, if it does not say",
-    )
-    parser.add_argument(
-        "--margin", type=float, default=60, help="seconds before the end of a SLURM job to have stopped"
-    )
+    add_options(parser)
     arguments = parser.parse_args()
     sides, longest = arguments.test_aug_sides, arguments.test_aug_longest
     if (sides is None) != (longest is None):

@@ -91,9 +91,8 @@ def _of(folder: str, results: Path) -> bool:
 
 def _kind(fields: Sequence[str]) -> tuple[str, str, str, str]:
     reason, partition, limit, _, comment = fields
-    rule = (
-        comment.removeprefix("rule_").partition("_wildcards_")[0].partition("-")[0]
-    )  # of a batch: `train-…-0_train`
+    named = comment.removeprefix("rule_").partition("_wildcards_")[0]
+    rule = named.partition("-")[0]  # of a batch: `train-…-0_train`
     return rule, reason, partition, limit
 
 

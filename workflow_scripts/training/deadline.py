@@ -1,5 +1,6 @@
-"""When a training job ends, so that it saves in time and another goes on."""
+"""When a job ends, so that it saves in time and another goes on."""
 
+import argparse
 import os
 import subprocess
 import time
@@ -18,6 +19,22 @@ class Deadline:
     def near(self, seconds: float) -> bool:
         """Whether less than `seconds` and the margin are left."""
         return time.time() + seconds + self.margin > self.end
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """`--runtime` and `--margin`, as `job_deadline` takes them."""
+    parser.add_argument(
+        "--runtime",
+        type=float,
+        default=float("inf"),
+        help="minutes that SLURM gives this job, if it does not say",
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=60,
+        help="seconds before the end of a SLURM job to have saved and stopped",
+    )
 
 
 def job_deadline(runtime: float, margin: float, environment: Mapping[str, str] = os.environ) -> Deadline:

@@ -20,7 +20,7 @@ from workflow_scripts.study.compiled.reading import read_recipe, validated
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.configuration.scales import TrainingNumbers
-from workflow_scripts.training.deadline import job_deadline
+from workflow_scripts.training.deadline import add_options, job_deadline
 from workflow_scripts.training.examples import Examples, classification_examples, detection_examples
 from workflow_scripts.training.launch import start_processes
 from workflow_scripts.training.lock import Lock, held
@@ -56,18 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--nodes", type=int, default=1, help="machines of this SLURM job that the processes run on"
     )
-    parser.add_argument(
-        "--runtime",
-        type=float,
-        default=float("inf"),
-        help="minutes that SLURM gives this job, if it does not say",
-    )
-    parser.add_argument(
-        "--margin",
-        type=float,
-        default=60,
-        help="seconds before the end of a SLURM job to have saved and stopped",
-    )
+    add_options(parser)
     parser.add_argument("--annotations", type=Path, help="COCO annotations to train on")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--parent", type=Path, help="state that the segment starts from")

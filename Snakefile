@@ -23,13 +23,14 @@ include: "rules/detections.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/advise.smk"
 include: "rules/provenance.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{LAYOUT.root}/report.html",
+        LAYOUT.pages(),
 
 
 localrules:
@@ -50,7 +51,7 @@ rule plan:
         "python -m workflow_scripts.study.plan --job {params.job:q} | tee {log:q}"
 
 
-# One figure or table: `snakemake fig7`.
+# One figure or table, `snakemake fig7`, or `snakemake advise`.
 for experiment in STUDY.experiments:
 
     rule:

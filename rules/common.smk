@@ -14,7 +14,8 @@ from snakemake.io import IOFile
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.decision import decide
 from workflow_scripts.jobs.sheet import Sheet, digest, write_sheet
-from workflow_scripts.report.answer import answer_of
+from workflow_scripts.report.answer import answer_of, read_headline
+from workflow_scripts.study.advice import facts, in_words
 from workflow_scripts.study.batches import TESTING, batches
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.experiments import experiments
@@ -39,21 +40,27 @@ try:
 except UserError as error:
     raise mistake(attributed(str(error), SOURCES)) from None
 
-if workflow.is_main_process:
-    logger.info(sharing(STUDY))
-    decide()
-
 SCALE = STUDY.scale
 LAYOUT = Layout(STUDY, raw=ancient)
 for refused in sorted(ASKED & set(STUDY.experiments)):
     # Here, since what an input function raises comes inside a message of Snakemake's.
     if refusal := LAYOUT.refusal(refused):
         raise mistake(f"{refused}: {attributed(refusal, SOURCES)}")
+
+if workflow.is_main_process:
+    logger.info(sharing(STUDY, () if "all" in ASKED else ASKED & set(STUDY.experiments)))
+    if "advise" in ASKED and STUDY.advice:
+        logger.info(in_words(STUDY.advice, STUDY.config, STUDY.scale))
+    decide()
+
 LIGHT = SCALE.resources.light
 EVALUATE = SCALE.resources.evaluate
 TRAIN = SCALE.resources.train
 # Snakemake starts a training again in a new job; within a job it must not.
 RETRIES = TRAIN.retries if workflow.is_main_process else 0
+# Of jobs that the pre-trained half of all trainings waits for, above the others': they would keep every core at first,
+# and leave the classifier alone with them in the end.
+PRETRAINING = 100
 
 
 # Jobs that share a submission to a cluster, where the profile has `group-components: {batch: ...}`: those of one batch
@@ -74,7 +81,12 @@ TERMINAL = workflow.is_main_process and install(
 
 onsuccess:
     if TERMINAL:
-        TERMINAL.succeeded(f"{LAYOUT.root}/report.html", lambda: answer_of(LAYOUT.verdicts, SCALE.name))
+        TERMINAL.succeeded(
+            {
+                LAYOUT.report: lambda: answer_of(LAYOUT.verdicts, SCALE.name),
+                LAYOUT.advice_page: lambda: read_headline(LAYOUT.advice),
+            }
+        )
 
 
 onerror:
@@ -89,7 +101,7 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     if workflow.is_main_process:
         train_anew_where_asked()
-        check_partitions()
+        prepare_slurm()
 
 
 def one_of(names):
@@ -110,6 +122,7 @@ wildcard_constraints:
     images="(coco|voc|classification)-(train|val)",
     checked=one_of(CHECKED),
     paths="[0-9a-f]{12}",
+    models="[0-9a-f]{12}",
     split="train|val",
 
 
@@ -168,8 +181,11 @@ def as_plain(files):
 
 def chosen(search):
     """The point that a search chose; where it has not yet, Snakemake runs it first and asks again."""
-    with open(checkpoints.search.get(search=search).output[0]) as file:
-        return json.load(file)["chosen"]
+    path = checkpoints.search.get(search=search).output[0]
+    try:
+        return STUDY.searches[search].chosen(path)
+    except UserError as error:
+        raise mistake(str(error)) from None
 
 
 def captioned(experiment, part):
@@ -201,6 +217,11 @@ def of_checked(option):
     return lambda wildcards: LAYOUT.checked_options(wildcards.checked).get(option)
 
 
+def of_fit(option):
+    """An option of the comparison of a data set with what a detector sees."""
+    return lambda wildcards: LAYOUT.fit_options(wildcards.train_set)[option]
+
+
 def checked(output, data):
     """An input function: the checks without which a job on data does not begin, a training or a detection.
 
@@ -223,6 +244,11 @@ def checked(output, data):
 def at_several_scales(value):
     """An option of the evaluations that test augmentation makes; others lack it."""
     return lambda wildcards: value if wildcards.testing == "test_aug" else None
+
+
+def pretraining_first(wildcards):
+    """The priority of a job of a data set or a recipe: the classifier's come before detectors'."""
+    return PRETRAINING if any(value.startswith("classification") for value in wildcards) else 0
 
 
 def batch_of(rule_name, wildcards):
@@ -276,8 +302,8 @@ def voc_set(train_set):
 
 def wanted(experiment):
     """An input function of a named target: its files, or the reason why they cannot be had from the given data."""
-    figure = STUDY.experiments[experiment].is_figure
-    files = LAYOUT.figure(experiment) if figure else LAYOUT.table(experiment)
+    made = {"figure": LAYOUT.figure, "table": LAYOUT.table, "advice": lambda name: [LAYOUT.advice_page]}
+    files = made[STUDY.experiments[experiment].kind](experiment)
 
     def files_or_refusal(wildcards):
         refusal = LAYOUT.refusal(experiment)

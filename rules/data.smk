@@ -3,6 +3,7 @@
 
 localrules:
     check,
+    fit,
     manifest,
 
 
@@ -44,6 +45,7 @@ rule check_data:
         f"{LAYOUT.logs}/check-{{checked}}-{{paths}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/check-{{checked}}-{{paths}}.tsv"
+    priority: pretraining_first
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
@@ -63,10 +65,69 @@ rule check_data:
         "python -m workflow_scripts.data.check --job {params.job:q} --threads {threads} > {log:q} 2>&1"
 
 
-# What the data of the study are like, before anything trains on them.
+# How the images and boxes to train on fit the sizes that a detector sees; it stops nothing.
+rule fit:
+    input:
+        annotations=lambda wildcards: LAYOUT.annotations(wildcards.train_set, "train"),
+        checked=lambda wildcards: LAYOUT.check_of(wildcards.train_set, LAYOUT.check),
+    output:
+        LAYOUT.fit,
+    log:
+        f"{LAYOUT.logs}/fit-{{train_set}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/fit-{{train_set}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **job(
+            "fit",
+            "annotations",
+            **{option: of_fit(option) for option in ("image_side", "longest_side", "anchor_sizes", "batch")},
+        ),
+    message:
+        "Comparing {wildcards.train_set} with what a detector sees"
+    shell:
+        "python -m workflow_scripts.data.check.fit --job {params.job:q} --text {output:q} > {log:q} 2>&1"
+
+
+# Settings of detectron2 that do not fit together, of any model, before anything trains.
+rule check_models:
+    output:
+        report=LAYOUT.models_check,
+        text=LAYOUT.models_text,
+    log:
+        f"{LAYOUT.logs}/check-models-{{models}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/check-models-{{models}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=EVALUATE.mem_mb,
+        runtime=LIGHT.runtime,
+    params:
+        **job(
+            "check_models",
+            *("report", "text"),
+            untracked={
+                "recipes": {
+                    "recipes": [recipe.model_dump(mode="json") for recipe in LAYOUT.tried_models.values()]
+                }
+            },
+        ),
+    message:
+        "Trying each model on a small picture"
+    shell:
+        "python -m workflow_scripts.models.check --job {params.job:q} > {log:q} 2>&1"
+
+
+# What the data and the models of the study are like, before anything trains.
 rule check:
     input:
-        lambda wildcards: LAYOUT.asked_checks(LAYOUT.check_text),
+        lambda wildcards: [
+            *LAYOUT.asked_checks(LAYOUT.check_text),
+            *LAYOUT.asked_fits(),
+            LAYOUT.models_of(LAYOUT.models_text),
+        ],
     log:
         f"{LAYOUT.logs}/check.log",
     conda:
@@ -86,6 +147,7 @@ rule images:
         f"{LAYOUT.logs}/images-{{images}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/images-{{images}}.tsv"
+    priority: pretraining_first
     conda:
         "../envs/environment.yaml"
     threads: EVALUATE.threads
@@ -102,6 +164,31 @@ rule images:
         "Hashing the images of {wildcards.images}"
     shell:
         "python -m workflow_scripts.data.image_hashes --job {params.job:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+# Pictures to pre-train on, where real data comes without.
+rule crops:
+    input:
+        unpack(lambda wildcards: LAYOUT.crops_inputs()),
+    output:
+        folder=directory(LAYOUT.crops),
+        manifest=f"{LAYOUT.crops}.json",
+    log:
+        f"{LAYOUT.logs}/crops.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/crops.tsv"
+    priority: PRETRAINING
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=LIGHT.mem_mb,
+        runtime=EVALUATE.runtime,
+    params:
+        **job("crops", "train_annotations", "val_annotations", "manifest", **LAYOUT.crops_options()),
+    message:
+        "Cutting objects out to pre-train on"
+    shell:
+        "python -m workflow_scripts.data.crops --job {params.job:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule manifest:
@@ -205,3 +292,21 @@ rule subsets:
         "Drawing nested subsets of COCO train"
     shell:
         "python -m workflow_scripts.data.subsets --job {params.job:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+# The nested shares on which advice trains, drawn likewise.
+use rule subsets as shares with:
+    input:
+        annotations=lambda wildcards: LAYOUT.annotations(wildcards.train_set, "train"),
+    output:
+        instances=LAYOUT.share_files("instances"),
+        manifests=LAYOUT.share_files("manifest"),
+    log:
+        f"{LAYOUT.logs}/shares-{{train_set}}.log",
+    benchmark:
+        f"{LAYOUT.benchmarks}/shares-{{train_set}}.tsv"
+    params:
+        **job("shares", "annotations", subsets=LAYOUT.share_sizes(), seed=STUDY.config.subset_seed),
+        folder=lambda wildcards, output: folder(output.manifests[0]),
+    message:
+        "Drawing nested shares of {wildcards.train_set} train"

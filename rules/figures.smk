@@ -15,7 +15,7 @@ FIGURE_MODULES = {
 }
 
 if workflow.is_main_process:
-    changed = restyled([LAYOUT.figure(name)[0] for name in LAYOUT.asked(figures=True)], STUDY.config.figures)
+    changed = restyled([LAYOUT.figure(name)[0] for name in LAYOUT.asked("figure")], STUDY.config.figures)
     if changed:
         logger.info(changed)
 

@@ -13,6 +13,7 @@ rule trained_backbone:
         f"{LAYOUT.logs}/pretraining/train-{{model}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/pretraining/train-{{model}}.tsv"
+    priority: PRETRAINING
     conda:
         "../envs/environment.yaml"
     resources:
@@ -42,8 +43,7 @@ rule fetched_backbone:
         f"{LAYOUT.logs}/pretraining/fetch-{{model}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/pretraining/fetch-{{model}}.tsv"
-    # First of all, since weights that do not fit would be found behind trainings from random init.
-    priority: 100
+    priority: PRETRAINING
     conda:
         "../envs/environment.yaml"
     resources:

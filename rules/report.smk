@@ -61,9 +61,9 @@ rule report:
     input:
         study=f"{LAYOUT.root}/study.json",
         verdicts=LAYOUT.verdicts,
-        figures=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.figure(name)],
-        tables=[file for name in LAYOUT.asked(figures=False) for file in LAYOUT.table(name)],
-        intervals=[file for name in LAYOUT.asked(figures=True) for file in LAYOUT.intervals_of(name)],
+        figures=[file for name in LAYOUT.asked("figure") for file in LAYOUT.figure(name)],
+        tables=[file for name in LAYOUT.asked("table") for file in LAYOUT.table(name)],
+        intervals=[file for name in LAYOUT.asked("figure") for file in LAYOUT.intervals_of(name)],
         metrics=lambda wildcards: LAYOUT.asked_metrics(chosen),
         searches=LAYOUT.asked_searches(),
         pictures=LAYOUT.asked_comparisons(LAYOUT.pictures),
@@ -83,7 +83,7 @@ rule report:
         + code("study/configuration", "look")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),
     output:
-        report(f"{LAYOUT.root}/report.html", caption="../reports/snakemake/page.rst", category="Report"),
+        report(LAYOUT.report, caption="../reports/snakemake/page.rst", category="Report"),
     log:
         f"{LAYOUT.logs}/report.log",
     benchmark:

@@ -119,7 +119,7 @@ rule table_intervals:
     benchmark:
         f"{LAYOUT.benchmarks}/tables/{{experiment}}-cells.tsv"
     wildcard_constraints:
-        experiment=one_of(LAYOUT.named(figures=False)),
+        experiment=one_of(LAYOUT.named("table")),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -185,7 +185,7 @@ rule table:
     benchmark:
         f"{LAYOUT.benchmarks}/tables/{{experiment}}.tsv"
     wildcard_constraints:
-        experiment=one_of(LAYOUT.named(figures=False)),
+        experiment=one_of(LAYOUT.named("table")),
     conda:
         "../envs/environment.yaml"
     resources:

@@ -12,6 +12,7 @@ rule recipe:
         f"{LAYOUT.logs}/recipes/{{recipe}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/recipes/{{recipe}}.tsv"
+    priority: pretraining_first
     conda:
         "../envs/environment.yaml"
     params:
@@ -37,6 +38,7 @@ rule train:
         f"{LAYOUT.logs}/training/{{recipe}}/{{segment}}.log",
     benchmark:
         f"{LAYOUT.benchmarks}/training/{{recipe}}/{{segment}}.tsv"
+    priority: pretraining_first
     retries: RETRIES
     group:
         group_of("train")

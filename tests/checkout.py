@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,11 +98,13 @@ class Checkout:
         paths = [path for name in names for path in layout.run_tables(name, self.chosen)]
         return {path.split("/", 2)[2] for path in [*paths, *layout.counted_runs()]}
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`snakemake` with the arguments; its output is shown when it fails."""
+    def snakemake(
+        self, *arguments: str, program: Sequence[str] = ("-m", "snakemake")
+    ) -> subprocess.CompletedProcess[str]:
+        """`snakemake` with the arguments; its output is shown when it fails. `program` is what Python runs for it."""
         programs = os.pathsep.join([str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=self.folder,
             env=os.environ | {"PATH": programs},
             capture_output=True,

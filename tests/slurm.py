@@ -6,13 +6,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from tests import accounting as accounts
+from tests.cgroups import cgroups as tracking
 from tests.daemons import start
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
@@ -21,6 +22,7 @@ LOCK = Path("/run/slurm-of-tests.lock")
 NODES = ("n1", "n2")
 CLUSTER = "test"
 NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
+NO_CGROUPS = "ProctrackType=proctrack/linuxproc"
 DAEMONS = ("slurmctld", "slurmd", "slurmstepd", "slurmdbd")
 
 
@@ -80,21 +82,23 @@ def runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def cluster(folder: Path, *more: str, accounting: bool = False) -> Iterator[Cluster]:
+def cluster(folder: Path, *more: str, accounting: bool = False, cgroups: bool = False) -> Iterator[Cluster]:
     """A running SLURM whose daemons write into `folder`; refused where the machine belongs to a cluster.
 
-    `more` are further lines of its configuration. With `accounting`, sacct answers.
+    `more` are further lines of its configuration. With `accounting`, sacct answers; with `cgroups`, those track its
+    processes.
 
     Jobs find it through its usual file, for what starts them drops SLURM's variables. A munged with a key of its own
     serves it, so that the machine's is left alone.
     """
-    with only_one():
+    with only_one(), ExitStack() as others:
         _end_leftovers()
         _refuse_a_machine_of_a_cluster()
         started = Cluster(folder)
         CONFIGURATION.parent.mkdir(exist_ok=True)
+        tracked = others.enter_context(tracking(CONFIGURATION, MARK, NODES)) if cgroups else NO_CGROUPS
         accounted = accounts.configuration(_socket(folder)) if accounting else NO_ACCOUNTING
-        CONFIGURATION.write_text("\n".join([_configuration(folder), accounted, *more, ""]))
+        CONFIGURATION.write_text("\n".join([_configuration(folder), tracked, accounted, *more, ""]))
         daemons = []
         try:
             daemons.append(_start_munge(folder))
@@ -193,7 +197,6 @@ SlurmUser=root
 SlurmdUser=root
 {_authentication(folder)}
 CryptoType=crypto/munge
-ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core

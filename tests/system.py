@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests import slurm
+from tests import cgroups, slurm
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ NEEDS = {
         ("mariadb-server", "slurm-client", "slurmdbd"),
         "the rights of root on a machine that belongs to no cluster",
         may_start_slurm,
+    ),
+    "cgroups": Need(  # for some of tests/faults.py
+        "cgroups for their SLURM", right="cgroups of version 1, with a freezer", allowed=cgroups.mounted
     ),
     "mount": Need("to mount a disk", right="the right to mount", allowed=may_mount),
 }

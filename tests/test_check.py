@@ -14,7 +14,7 @@ import pytest
 
 from tests.checked import HEIGHT, WIDTH, Dataset, Json, Spoil, many, run
 from workflow_scripts.data import voc
-from workflow_scripts.data.check import annotations, folders, geometry, images, pictures
+from workflow_scripts.data.check import annotations, folders, geometry, images, nested, pictures
 from workflow_scripts.data.check import categories as categories_module
 from workflow_scripts.data.check.findings import Kind
 from workflow_scripts.data.world.__main__ import draw_world
@@ -407,6 +407,22 @@ def test_damaged_keypoints_are_refused_where_they_are_learned(
     assert [part for part in parts if part not in said] == []
 
 
+def test_subsets_of_more_images_than_there_are_are_refused_here(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by the job that draws them, which comes after pre-training. Of 4 images 3 are within the other file."""
+    dataset.write()
+    assert run([*dataset.arguments(), "--subsets", "35k=5", "10k=4", "1k=50%"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "train.json: subset 35k: 5 images of 4." in said and "10k" not in said
+    assert "numbers: {subsets: ...}" in said
+    within = dataset.folder / "within.json"
+    within.write_text(json.dumps(dataset.train | {"images": dataset.train["images"][1:]}))
+    assert run([*dataset.arguments(), "--subsets", "10k=4", "--within", str(within)], monkeypatch) == 2
+    assert f"4 images of 3 within {within}" in capsys.readouterr().err
+    assert run([*dataset.arguments(), "--subsets", "35k=4", "10k=1"], monkeypatch) == 0
+
+
 def test_boxes_alone_serve_a_detector_of_boxes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     for content in (dataset.train, dataset.val):
         for entry in content["annotations"]:
@@ -436,11 +452,11 @@ def test_checks_need_no_torch() -> None:
 
 
 def test_the_page_lists_every_kind_with_what_becomes_of_it() -> None:
-    modules = (annotations, categories_module, folders, geometry, images, pictures)
+    modules = (annotations, categories_module, folders, geometry, images, nested, pictures)
     kinds = {
         kind.name: kind for module in modules for kind in vars(module).values() if isinstance(kind, Kind)
     }
-    sections = re.split("^## ", (ROOT / "docs/data-checks.md").read_text(), flags=re.MULTILINE)[1:]
+    sections = re.split("^## ", (ROOT / "docs/data-checks.md").read_text(), flags=re.MULTILINE)[1:4]
     listed = {
         name: (outcome, what, last)
         for outcome, section in zip(("error", "skipped", "note"), sections, strict=True)

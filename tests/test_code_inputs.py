@@ -60,7 +60,8 @@ STATIC = rules_with_code()
 def test_rules_that_make_numbers_list_their_code() -> None:
     measured = {"detect", "evaluate", "compare", "run_evaluations", "run_training"}
     gathered = {"concatenate", "counts", "search", "figure_intervals", "table_intervals"}
-    assert STATIC.keys() == measured | gathered | {"verdicts", "report"}
+    told = {"verdicts", "report", "advice", "advice_figure", "advice_page"}
+    assert STATIC.keys() == measured | gathered | told
 
 
 @pytest.mark.parametrize("rule", STATIC)

@@ -372,6 +372,18 @@ def test_one_initialisation_without_masks_is_no_difference(tmp_path: Path, detec
     assert ("<circle" in html) == (detector == "keypoint_rcnn" or bool(truths["annotations"][0]["keypoints"]))
 
 
+def test_names_of_categories_are_text(tmp_path: Path) -> None:
+    """Each stands in a title, in a list to choose from and, of an error, beside its box."""
+    shown, table, _ = drawn_study(tmp_path)
+    evil = "<img src=x onerror=alert(1)>\"'</title>"
+    shown["categories"] = dict.fromkeys(shown["categories"], evil)
+    _, html = page(tmp_path, shown, table.replace({"name": {"thing 2": evil}}))
+    assert (
+        "<img src=x" not in html
+        and html.count("&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&lt;/title&gt;") > 9
+    )
+
+
 @pytest.mark.needs_chromium
 def test_filters_show_the_pictures_that_hold_what_is_asked_for(tmp_path: Path) -> None:
     """Pictures of a kind of error and a category in one object; what else is in them is dimmed."""

@@ -26,7 +26,7 @@ from tests import figures
 from tests.checkout import ROOT
 from tests.documentation import PAGES, Block, all_commands, blocks, commands, name_of, prose
 from workflow_scripts.study.compile import compile_study
-from workflow_scripts.study.compiled.experiments import experiments
+from workflow_scripts.study.compiled.experiments import ADVICE, Experiment, experiments
 from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.compiled.requirements import unmet
 from workflow_scripts.study.configuration.config import StudyConfig, read_config, read_scale
@@ -65,7 +65,8 @@ def study_of(*layers: Mapping[str, Any]) -> list[str]:
         values |= layer
     config = read_config(values)
     scale = read_scale(config)
-    return [line for line in unmet(config, scale, experiments(config.models)) if "datasets." not in line]
+    known = experiments(config.models) | {ADVICE: Experiment(ADVICE, "", ())}
+    return [line for line in unmet(config, scale, known) if "datasets." not in line]
 
 
 def test_every_kind_of_command_is_tried_somehow() -> None:
@@ -87,7 +88,7 @@ def targets() -> set[str]:
     """The names that `snakemake NAME` knows: rules, and the figures and tables."""
     files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
     rules = re.findall(r"^rule (\w+):", "\n".join(file.read_text() for file in files), re.MULTILINE)
-    return {*rules, *experiments(("R50_GN",))}
+    return {*rules, *experiments(("R50_GN",)), ADVICE}
 
 
 @pytest.mark.parametrize("words", all_commands("snakemake", besides="docs/extend.md"), ids=" ".join)

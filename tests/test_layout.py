@@ -252,8 +252,8 @@ def test_figures_and_tables_and_what_they_are_made_from() -> None:
         )
     ]
     assert [DRAWN.table_of(name) for name in ("fig1", "fig8", "fig2", "text_voc", "table1")] == tidy
-    assert DRAWN.asked(figures=True) == ["fig1", "fig8", "fig2"]
-    assert DRAWN.asked(figures=False) == ["text_voc", "table1"]
+    assert DRAWN.asked("figure") == ["fig1", "fig8", "fig2"]
+    assert DRAWN.asked("table") == ["text_voc", "table1"]
     assert DRAWN.asked_tables() == tidy
     assert DRAWN.asked_tables("training") == [tidy[1]]
     assert DRAWN.asked_tables("evaluations") == [tidy[0], *tidy[3:]]
@@ -264,9 +264,9 @@ def test_figures_and_tables_and_what_they_are_made_from() -> None:
         [],
     ]
     assert DRAWN.table("table1") == [f"{ROOT}/tables/table1.{ending}" for ending in ("csv", "md", "tex")]
-    assert set(DRAWN.named(figures=False)) >= {"table1", "table2", "table3", "text", "text_voc"}
-    assert set(DRAWN.named(figures=True)) >= {f"fig{number}" for number in range(1, 9)}
-    assert not set(DRAWN.named(figures=True)) & set(DRAWN.named(figures=False))
+    assert set(DRAWN.named("table")) >= {"table1", "table2", "table3", "text", "text_voc"}
+    assert set(DRAWN.named("figure")) >= {f"fig{number}" for number in range(1, 9)}
+    assert not set(DRAWN.named("figure")) & set(DRAWN.named("table"))
 
 
 def test_the_report_reads_what_was_asked_for() -> None:
@@ -392,8 +392,46 @@ def test_a_report_is_of_the_paths_that_were_checked(given_data: dict[str, Any]) 
 
 def test_detectors_wait_for_the_check_of_their_data_and_pretraining_for_all() -> None:
     coco, voc, classes = (DRAWN.check_of(name, DRAWN.check) for name in ("coco", "voc", "classification"))
-    assert DRAWN.checks_before(RANDOM) == DRAWN.checks_before(PRETRAINED) == [coco]
-    assert DRAWN.checks_before(VOC) == [voc]
-    assert DRAWN.checks_before("classification-R50_GN") == [classes, coco, voc]
-    assert layout("fig1").checks_before("classification-R50_GN") == [classes, coco]
+    models = DRAWN.models_of(DRAWN.models_check)
+    assert DRAWN.checks_before(RANDOM) == DRAWN.checks_before(PRETRAINED) == [coco, models]
+    assert DRAWN.checks_before(VOC) == [voc, models]
+    assert DRAWN.checks_before("classification-R50_GN") == [classes, coco, voc, models]
+    assert layout("fig1").checks_before("classification-R50_GN")[:-1] == [classes, coco]
     assert layout("fig1").asked_checks("{checked}") == ["classification", "coco"]
+
+
+def test_each_model_is_tried_once_and_anew_where_its_settings_change() -> None:
+    def tried(*experiments: str, **changes: Any) -> tuple[list[tuple[str, str]], str]:
+        found = layout(*experiments, **changes)
+        recipes = found.tried_models.values()
+        return sorted((each.detector, each.model) for each in recipes), found.models_of(found.models_check)
+
+    usual = tried("fig1")
+    both = [("mask_rcnn", "R50_GN")] * 2  # with and without frozen layers
+    assert usual[0] == [("classifier", "R50_GN"), *both]
+    assert tried("fig1", seeds=[3, 4], schedules=["3x"]) == usual
+    assert tried("fig1", numbers={"detection": {"base_lr": 0.5, "batch": 2}}) == usual
+    assert tried("fig1", numbers={"detection": {"freeze_at": 0}})[0] == [("classifier", "R50_GN"), both[0]]
+    other = tried("fig1", numbers={"detection": {"detectron2": {"MODEL.RPN.NMS_THRESH": 0.5}}})
+    assert other[0] == usual[0] and other[1] != usual[1]
+    cascades = tried("fig5")[0]
+    assert {detector for detector, _ in cascades} == {"classifier", "mask_rcnn", "cascade_mask_rcnn"}
+
+
+def test_numbers_of_images_to_draw_are_checked_where_a_subset_is_asked_for(
+    given_data: dict[str, Any],
+) -> None:
+    """Shares of the data always fit; the world's numbers are compared when the configuration is read."""
+    numbers = {"subsets": {"35k": 30, "10k": 9, "3.5k": 8, "1k": 3}}
+
+    def drawn(*experiments: str, **changes: Any) -> Any:
+        options = layout(*experiments, **changes).checked_options("coco")
+        return options.get("subsets"), options.get("within")
+
+    assert drawn("fig8", datasets=given_data, numbers=numbers)[0] == ["35k=30", "10k=9", "3.5k=8", "1k=3"]
+    assert drawn("fig8", datasets=given_data) == (None, None)
+    assert drawn("fig1", datasets=given_data, numbers=numbers) == (None, None)
+    assert drawn("fig8") == (None, None)
+    given_data["coco"]["val2014_annotations"] = given_data["coco"]["val"]["annotations"]
+    expected = (["10k=9", "3.5k=8", "1k=3"], given_data["coco"]["val"]["annotations"])
+    assert drawn("fig8", datasets=given_data, numbers=numbers) == expected

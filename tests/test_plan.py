@@ -7,7 +7,7 @@ import pytest
 
 from tests.training import REPOSITORY
 from workflow_scripts.study.compile import compile_study
-from workflow_scripts.study.plan import Cost, as_text, plan, planned
+from workflow_scripts.study.plan import Cost, as_text, plan, planned, seconds_expected
 
 
 def costs(complete_data: dict[str, Any], *experiments: str, **changes: Any) -> dict[str, Cost]:
@@ -56,6 +56,33 @@ def test_jobs_start_and_checkpoints_are_evaluated_in_the_time_that_is_planned(
     assert found.jobs == 3 * segments
     seconds = segments * 20 * 8 + segments * 20 + checkpoints * 100
     assert found.hours == pytest.approx(seconds / 3600), "scoring takes no GPU"
+
+
+def test_time_follows_the_pixels_unless_costs_are_given_with_them() -> None:
+    """Four times the pixels an image in half a batch: twice as long to train on, four times as long to detect in."""
+
+    def seconds(**numbers: Any) -> list[float]:
+        """An iteration of a detector, one of a classifier, and a checkpoint that detects, at `mini`."""
+        study = compile_study({"scale": "mini", "experiments": ["fig1"], "numbers": numbers})
+        found = []
+        for recipe, rule in (
+            ("coco-R50_GN-random-seed0", "train"),
+            ("classification-R50_GN", "train"),
+            ("coco-R50_GN-random-seed0", "detect"),
+        ):
+            name, segment = next(key for key in study.segments if key[0] == recipe)
+            checkpoints = len(study.evaluated.get((name, segment, "single_scale"), ()))
+            count = study.segments[name, segment].iterations if rule == "train" else checkpoints
+            job = {"recipe": name, "segment": segment, "testing": "single_scale"}
+            found.append((seconds_expected(study, rule, job) - study.scale.costs.start) / count)
+        return found
+
+    larger = {"image_sides": [128, 160], "longest_side": 260, "batch": 4}
+    prices = {"iteration": {"R50": 3.0}, "classification": {"R50": 2.0}, "detection": {"R50": 5.0}}
+    assert seconds() == pytest.approx([0.23, 0.075, 4])
+    assert seconds(detection=larger) == pytest.approx([0.46, 0.075, 16])
+    assert seconds(classification={"image_side": 64, "batch": 16}) == pytest.approx([0.23, 0.15, 4])
+    assert seconds(detection=larger, costs=prices) == pytest.approx([3, 2, 5]), "of these images"
 
 
 def test_mini_takes_the_hours_that_were_measured() -> None:
@@ -116,6 +143,9 @@ def told(complete_data: dict[str, Any], free: float = PLENTY, **changes: Any) ->
 def test_the_verdict_comes_first_and_the_table_last(complete_data: dict[str, Any]) -> None:
     verdict, takes, table = told(complete_data)
     assert verdict == "paper, fig1, 1 seed: this study can run as it is."
+    segments = 2 * (6 + 5)  # pieces of trunk, and tails; beside them, a classifier
+    jobs = 3 * segments + 1
+    assert f"in {jobs} large jobs (training, detection, evaluation; a run counts many short ones" in takes
     assert "for 2,060,400 iterations of training" in takes and "save 2,040,000 iterations." in takes
     lines = table.splitlines()
     assert "GPU hours" in lines[0]

@@ -3,6 +3,7 @@
 `test_layouts.py` holds each publisher's names, `test_pickles.py` the pickles that some use.
 """
 
+import errno
 import functools
 import http.server
 import json
@@ -128,6 +129,53 @@ def test_weights_come_from_a_server(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"served", "fetched"}
 
 
+class Broken(http.server.BaseHTTPRequestHandler):
+    """Answers with what is no HTTP, or with a chunk that is none."""
+
+    def do_GET(self):
+        chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        self.wfile.write(chunk if self.path == "/chunk" else b"NONSENSE\r\n")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_broken_servers_and_impossible_urls_are_told(tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        urls = [
+            f"http://127.0.0.1:{port}/status",
+            f"http://127.0.0.1:{port}/chunk",
+            "http://[::1",
+            "http://a b/",
+        ]
+        for url in [*urls, f"http://127.0.0.1:{10**6}/"]:
+            with pytest.raises(
+                UserError, match=rf"^{re.escape(url)}: cannot be fetched \(.+\); correct pretraining"
+            ):
+                fetching.fetch(url, tmp_path / "fetched")
+        server.shutdown()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_no_fault_of_the_source(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    (tmp_path / "w").touch()
+    monkeypatch.setattr(fetching.shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetching.fetch(str(tmp_path / "w"), tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("given", ["{", "{}", '{"source": "x", "sha256": 3}'])
+def test_a_wrong_description_of_weights_is_one_message(command, given):
+    with pytest.raises(UserError, match=r"^--weights: .*expected an entry of pretraining.fetch as JSON$"):
+        command(fetching, "--weights", given, "--model", "R50_GN")
+
+
 def test_backbone_fits_the_detector_and_nothing_else(recipe, published, tmp_path):
     save_file(published.state_dict(), tmp_path / "w.safetensors")
     published_weights = PublishedWeights(source="w", sha256=sha256(tmp_path / "w.safetensors"))
@@ -246,6 +294,14 @@ BAD = {
     "a list": ([torch.zeros(1)], "found a list, expected tensors by name"),
     "a number among tensors": ({"w": torch.zeros(1), "epoch": 3}, "found a int at 'epoch'"),
     "absent": (None, "cannot be fetched"),
+    "not a number": (
+        {"conv1.weight": torch.tensor([0.0, torch.nan])},
+        "found numbers that are not finite at",
+    ),
+    "infinite": ({"conv1.weight": torch.tensor([torch.inf])}, "found numbers that are not finite at"),
+    "whole numbers": ({"conv1.weight": torch.ones(2, dtype=torch.int8)}, "found int8 at"),
+    "complex": ({"conv1.weight": torch.ones(2, dtype=torch.complex64)}, "found complex64 at"),
+    "sparse": ({"conv1.weight": torch.eye(2).to_sparse()}, "found sparse_coo at"),
 }
 
 

@@ -201,6 +201,17 @@ def test_a_caption_speaks_of_its_own_schedules(folder: Path, monkeypatch: pytest
     assert "for the schedules 2x\n" in text or "for the schedules 2x " in text
 
 
+def test_a_caption_says_how_many_images_its_subsets_hold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"10k": "170 training images", "1k": "0.85% of the training images"}
+    (folder / "study.json").write_text(json.dumps(STUDY | {"subsets": told}), encoding="utf-8")
+    text = report(monkeypatch, figures=["figures/fig8.png", FIGURES[0]], sources=["fig8-training.csv"])
+
+    assert "Here 1k is 0.85% of the training images." in text
+    assert "170" not in text
+
+
 def test_recipes_are_grouped_by_model_and_images() -> None:
     few = {"label": "R50 GN", "train_set": "coco", "subset": "1k"}
     groups = recipe_groups({"a": few, "b": few | {"subset": "all"}, "c": few | {"seed": 1}})

@@ -91,6 +91,24 @@ def test_the_command_keeps_what_was_searched(tmp_path: Path, monkeypatch: pytest
     assert [(point["recipe"], point["value"]) for point in found["points"]] == [("a", 1.0), ("b", 2.0)]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff\xfe", b"[]", b"{}", b'{"chosen": "lr9"}', b'{"chosen": ["lr9"]}', b'{"chosen": null}'],
+)
+def test_a_choice_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    """Else its runs would be left out without a word, or the DAG end in a traceback."""
+    study = compile_study({"scale": "mini", "experiments": ["fig7_right"]})
+    searched = study.searches[study.searches_of("fig7_right")[0]]
+    path = tmp_path / "search.json"
+    path.write_text(json.dumps({"chosen": list(searched.runs)[1]}))
+    assert searched.chosen(str(path)) == list(searched.runs)[1]
+    path.write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"^{path}: found .* chosen, expected one of .*lr.*; remove the file"
+    ):
+        searched.chosen(str(path))
+
+
 def test_search_without_any_ap_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no point has an AP"):
         result(search("a"), [run_table(tmp_path / "a.csv", {20: None})])

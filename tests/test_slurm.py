@@ -7,17 +7,29 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from tests import slurm
 from tests.checkout import ROOT, Checkout
+from tests.slurm_training import (
+    PROMPT,
+    QUICK,
+    SHORT,
+    TRAINING,
+    Training,
+    job_of,
+    last_job,
+    restarted,
+    start_again,
+    state_of,
+    trainers,
+    wait_for,
+)
 from workflow_scripts.errors import INTERRUPTED
 from workflow_scripts.jobs.record import ENDING, read_record
 from workflow_scripts.models.tensors import read_metadata
@@ -26,116 +38,11 @@ from workflow_scripts.study.slurm import partition_limits, waiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_slurm]
 
-QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "1")
-RECIPE, SEGMENT = "coco-R50_GN-random-seed0", "trunk-0-500"
-TRAINING = {
-    "scale": "smoke",
-    "experiments": ["fig1"],
-    "schedules": ["1x"],
-    "numbers": {
-        "schedule": {"iterations_per_x": 600, "tail": 100},
-        "evaluation": {"trunk_period": 250, "tail_period": 50},
-        "training": {"log_period": 5, "save_period": 50, "margin": 15},
-        "resources": {"train": {"runtime": 30, "retries": 3}},
-    },
-}
-"""A segment of about a minute on one processor."""
-SHORT = {
-    "schedule": {"iterations_per_x": 80, "tail": 40},
-    "evaluation": {"trunk_period": 20, "tail_period": 20},
-    "training": {"log_period": 5, "save_period": 10},
-    "resources": {"train": {"runtime": 10, "retries": 3}},
-}
-"""Numbers of one that takes seconds."""
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
     with slurm.cluster(tmp_path_factory.mktemp("slurm")) as started:
         yield started
-
-
-class Training:
-    """A checkout that trains one segment on the cluster."""
-
-    def __init__(self, folder: Path, prepared: Path | None = None, **changes: object) -> None:
-        """`prepared` is a checkout in which all but the training is done."""
-        if prepared:
-            shutil.copytree(prepared, folder, dirs_exist_ok=True)
-        self.checkout = Checkout(folder) if prepared else Checkout.make(folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(TRAINING | changes))
-        self.segment = self.checkout.results / "training" / RECIPE / SEGMENT
-        self.progress = self.segment.with_suffix(".progress")
-        self.log = self.checkout.results / "logs/training" / RECIPE / f"{SEGMENT}.log"
-
-    def command(self, *options: str, profile: str = "slurm") -> list[str]:
-        study = ("--configfile", "config.yaml", "--config", "scale=smoke")
-        target = str((self.segment / "state.safetensors").relative_to(self.checkout.folder))
-        quick = QUICK if profile == "slurm" else ()
-        return [sys.executable, "-m", "snakemake", target, "--profile", profile, *study, *quick, *options]
-
-    def start(self, *options: str, profile: str = "slurm") -> subprocess.Popen[str]:
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.Popen(
-            self.command(*options, profile=profile),
-            cwd=self.checkout.folder,
-            env=os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def finish(self, process: subprocess.Popen[str]) -> str:
-        """The output of a Snakemake that must succeed."""
-        output, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, output + self._log()
-        return output
-
-    def said(self) -> dict:
-        """What the running job said of itself last."""
-        try:
-            return json.loads((self.progress / "status.json").read_text())
-        except FileNotFoundError:
-            return {"iteration": 0, "job": ""}
-
-    def wait_until(self, iteration: int) -> dict:
-        """What the job says once it is so far."""
-        deadline = time.monotonic() + 180
-        while self.said()["iteration"] < iteration:
-            assert time.monotonic() < deadline, self._log()
-            time.sleep(0.1)
-        return self.said()
-
-    def choose(self, segment: str) -> None:
-        """Train another segment."""
-        self.segment = self.segment.with_name(segment)
-        self.progress = self.segment.with_suffix(".progress")
-        self.log = self.log.with_name(f"{segment}.log")
-
-    def orphan(self, iteration: int, then: signal.Signals | None = None) -> str:
-        """The job that is left after its Snakemake was killed, when it was so far, and its lock removed.
-
-        `then` is sent to its trainer first.
-        """
-        snakemake = self.start()
-        job = job_of(self.wait_until(iteration))
-        for number in trainers(job) if then else []:
-            os.kill(number, then)
-        snakemake.kill()
-        snakemake.wait()
-        self.finish(self.start("--unlock"))
-        return job
-
-    def digest(self) -> str:
-        """Of the final state, which must be all that is left."""
-        assert not self.progress.exists()
-        assert not list(self.segment.parent.glob("*.lock*"))
-        lines = (self.segment / "metrics.jsonl").read_text().splitlines()
-        assert [json.loads(line)["iteration"] for line in lines] == list(range(5, 501, 5))
-        return read_metadata(self.segment / "state.safetensors")["digest"]
-
-    def _log(self) -> str:
-        return self.log.read_text() if self.log.exists() else ""
 
 
 @pytest.fixture(scope="module")
@@ -153,58 +60,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> str
     training = Training(tmp_path_factory.mktemp("undisturbed"), prepared)
     training.finish(training.start(profile="profiles/local"))
     return training.digest()
-
-
-def trainers(slurm_job: str) -> list[int]:
-    """Process numbers of a job's trainer, by its environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes().split(b"\0")
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if f"SLURM_JOB_ID={slurm_job}".encode() in environment and b"training.train" in command:
-            found.append(int(folder.name))
-    return found
-
-
-def job_of(said: dict) -> str:
-    name, number = said["job"].split()
-    assert name == "slurm"
-    return number
-
-
-def state_of(job: str) -> str:
-    """What SLURM says of a job in a word."""
-    return subprocess.check_output(["squeue", "--states=all", "-h", "-o", "%T", "-j", job], text=True).strip()
-
-
-def last_job() -> int:
-    """The number of the newest job; 0 before there is any."""
-    told = subprocess.check_output(["squeue", "--states=all", "-h", "-o", "%i"], text=True).split()
-    return max(map(int, told), default=0)
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def start_again(job: str) -> None:
-    """Wait until a requeued job runs again; left alone, SLURM waits for two minutes."""
-    deadline = time.monotonic() + 90
-    while True:
-        shown = subprocess.check_output(["scontrol", "show", "job", job], text=True)
-        if "Restarts=0" not in shown and "JobState=RUNNING" in shown:
-            return
-        assert time.monotonic() < deadline, shown
-        subprocess.run(
-            ["scontrol", "update", f"jobid={job}", "starttime=now"], capture_output=True, check=False
-        )
-        time.sleep(0.5)
 
 
 @pytest.fixture
@@ -226,8 +81,7 @@ with slurm.cluster(Path(sys.argv[1])):
         try:
             assert tests.stdout and tests.stdout.readline() == "started\n"
             subprocess.run(["sbatch", "--wrap", "sleep 3600", "--chdir", tmp_path], check=True)
-            while "sleep" not in names(left.processes()):
-                time.sleep(0.1)
+            wait_for(lambda: "sleep" in names(left.processes()))
         finally:
             tests.kill()
     return left
@@ -342,7 +196,7 @@ def test_a_requeued_job_goes_on(tmp_path: Path, prepared: Path, undisturbed: str
     snakemake = training.start("--slurm-requeue")
     job = job_of(training.wait_until(80))
     subprocess.run(["scontrol", "requeue", job], check=True)
-    start_again(job)
+    start_again(job, lambda: restarted(job))
     training.finish(snakemake)
     assert training.digest() == undisturbed
 
@@ -353,10 +207,7 @@ def test_a_killed_snakemake_starts_again_while_its_job_still_runs(
     training = Training(tmp_path, prepared)
     old = training.orphan(10)
     second = training.start()
-    deadline = time.monotonic() + 180
-    while training.progress.exists() and job_of(training.said()) == old:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(lambda: not training.progress.exists() or training.said()["job"] not in ("", f"slurm {old}"))
     assert "slurm" in training.said()["job"], "the newest job trains, and the old one had not ended"
     training.finish(second)
     assert training.digest() == undisturbed
@@ -370,10 +221,7 @@ def test_what_an_orphaned_job_finished_is_not_trained_again(
     job = training.orphan(100)
     subprocess.run(["scontrol", "update", "partition=gpu", "state=down"], check=True)  # holds back new jobs
     second = training.start()
-    deadline = time.monotonic() + 180
-    while training.progress.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(lambda: not training.progress.exists())
     written = (training.segment / "state.safetensors").stat().st_ino
     subprocess.run(["scontrol", "update", "partition=gpu", "state=up"], check=True)
     training.finish(second)
@@ -420,9 +268,7 @@ def test_a_mistake_is_submitted_once(tmp_path: Path, prepared: Path) -> None:
     training = Training(tmp_path, prepared, numbers=numbers)
     training.choose("trunk-0-40")
     before = last_job()
-    ended = training.start()
-    output, _ = ended.communicate(timeout=300)
-    assert ended.returncode != 0
+    output = training.fail(training.start())
     assert "training diverged" in output
     assert last_job() == before + 1, output
 
@@ -431,9 +277,7 @@ def test_a_wrong_partition_is_told_before_anything_is_submitted(tmp_path: Path, 
     training = Training(tmp_path, prepared, numbers=SHORT)
     training.choose("trunk-0-40")
     before = last_job()
-    ended = training.start("--set-resources", "train:slurm_partition=gpus")
-    output, _ = ended.communicate(timeout=300)
-    assert ended.returncode != 0
+    output = training.fail(training.start("--set-resources", "train:slurm_partition=gpus"))
     assert "slurm_partition: found gpus (for train), expected one of cpu, gpu" in output
     assert "Traceback" not in output
     assert last_job() == before
@@ -475,54 +319,42 @@ def test_a_node_that_goes_down_and_comes_back(
         for process in (*daemon.children(recursive=True), daemon):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-    deadline = time.monotonic() + 180
-    while training.said()["iteration"] < 150:
-        assert time.monotonic() < deadline, training.log.read_text()
-        subprocess.run(
-            ["scontrol", "update", f"jobid={job}", "starttime=now"], capture_output=True, check=False
-        )
-        time.sleep(0.5)
+    start_again(job, lambda: training.said()["iteration"] >= 150)
     # It may have come back by itself, for its daemon still answers.
     subprocess.run(["scontrol", "update", f"node={node}", "state=resume"], capture_output=True, check=False)
     training.finish(snakemake)
     assert training.digest() == undisturbed
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_two_processes_see_the_same_batches_and_write_once(
-    tmp_path: Path, prepared: Path, nodes: int
-) -> None:
-    """On one node, and on one each of two."""
+def trained_by(folder: Path, prepared: Path, processes: int, nodes: int) -> list[dict]:
+    """The lines of metrics of a short training, of which there must be one."""
     numbers = {
         "schedule": {"iterations_per_x": 60, "tail": 40},
         "evaluation": {"trunk_period": 20, "tail_period": 20},
-        "training": {"log_period": 1, "save_period": 10},
+        "training": {"log_period": 1, "save_period": 10, "processes": processes},
+        "resources": {"train": {"nodes": nodes}},
     }
-    metrics = {}
-    for processes in (1, 2):
-        training = Training(
-            tmp_path / str(processes),
-            prepared,
-            numbers=numbers
-            | {
-                "training": numbers["training"] | {"processes": processes},
-                "resources": {"train": {"nodes": nodes if processes == 2 else 1}},
-            },
-        )
-        training.segment = training.segment.with_name("trunk-0-20")
-        training.log = training.log.with_name("trunk-0-20.log")
-        training.finish(training.start())
-        lines = (training.segment / "metrics.jsonl").read_text().splitlines()
-        metrics[processes] = [json.loads(line) for line in lines]
-        log = training.log.read_text()
-        assert log.count("iteration 20/20") == 1
-        assert log.count("done at iteration 20") == 1
-        assert len(list(training.segment.rglob("state*.safetensors"))) == 1
-    for alone, shared in zip(metrics[1], metrics[2], strict=True):
-        same = ("iteration", "images", "instances", "learning_rate")
-        assert {name: alone[name] for name in same} == {name: shared[name] for name in same}
-        # Sums of another order tell in the last digits first, then in what is sampled.
-        assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4 if alone["iteration"] < 3 else 0.1)
+    training = Training(folder, prepared, numbers=numbers)
+    training.choose("trunk-0-20")
+    training.finish(training.start())
+    log = training.log.read_text()
+    assert log.count("iteration 20/20") == 1
+    assert log.count("done at iteration 20") == 1
+    assert len(list(training.segment.rglob("state*.safetensors"))) == 1
+    return [json.loads(line) for line in (training.segment / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_see_the_same_batches_and_write_once(tmp_path: Path, prepared: Path) -> None:
+    """On one node, and on one each of two."""
+    by_one = trained_by(tmp_path / "one", prepared, 1, nodes=1)
+    for nodes in (1, 2):
+        by_two = trained_by(tmp_path / f"two-{nodes}", prepared, 2, nodes)
+        for alone, shared in zip(by_one, by_two, strict=True):
+            same = ("iteration", "images", "instances", "learning_rate")
+            assert {name: alone[name] for name in same} == {name: shared[name] for name in same}
+            # Sums of another order tell in the last digits first, then in what is sampled.
+            exact = alone["iteration"] < 3
+            assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4 if exact else 0.1)
 
 
 def test_processes_on_two_nodes_that_stop_in_time_say_so(tmp_path: Path, prepared: Path) -> None:
@@ -531,9 +363,7 @@ def test_processes_on_two_nodes_that_stop_in_time_say_so(tmp_path: Path, prepare
         "resources": {"train": {"runtime": 30, "retries": 0, "nodes": 2}},
     }
     training = Training(tmp_path, prepared, numbers=numbers)
-    snakemake = training.start()
-    snakemake.communicate(timeout=600)
-    assert snakemake.returncode != 0
+    training.fail(training.start())
     assert "saved at iteration 5 of 500 and stopped" in training.log.read_text()
     record = read_record(Path(f"{training.segment}/metrics.jsonl{ENDING}"))
     assert record.attempts[-1].exit == INTERRUPTED
@@ -542,18 +372,22 @@ def test_processes_on_two_nodes_that_stop_in_time_say_so(tmp_path: Path, prepare
 
 @pytest.mark.usefixtures("cluster")
 def test_the_default_study_runs_through_the_profile_to_its_report(tmp_path: Path) -> None:
-    """The profile as it is, on a cluster with partitions of its names; states equal those of a plain local run."""
+    """The profile as it is, on a cluster with partitions of its names; its results are a plain local run's."""
     on_cluster = Checkout.make(tmp_path / "cluster")
-    on_cluster.snakemake("--profile", "slurm", "--config", "scale=smoke", *QUICK)
+    command = ("--profile", "slurm", "--config", "scale=smoke", *QUICK)
+    on_cluster.snakemake(*command, program=PROMPT)
     report = on_cluster.results / "report.html"
     assert report.stat().st_size > 0
     report.unlink()  # and once more, where groups of jobs are done
-    on_cluster.snakemake("--profile", "slurm", "--config", "scale=smoke", *QUICK)
+    on_cluster.snakemake(*command, program=PROMPT)
     assert report.stat().st_size > 0
     study = compile_study({"scale": "smoke", "experiments": ["fig1"], "schedules": ["2x"]})
     (run, *_) = study.needed_runs(["fig1"])
-    end = f"training/{run.recipe.name}/{run.segments[-1].name}/state.safetensors"
+    end = f"{run.recipe.name}/{run.segments[-1].name}"
+    evaluated = f"evaluation/{end}/single_scale"
     local = Checkout.make(tmp_path / "local")
-    local.snakemake(f"results/smoke/{end}", "--profile", "profiles/local", "--cores", "2")
-    left, right = (read_metadata(checkout.results / end)["digest"] for checkout in (on_cluster, local))
-    assert left == right
+    local.snakemake(f"results/smoke/{evaluated}/metrics.json", "--profile", "profiles/local", "--cores", "2")
+    made = [f"training/{end}/state.safetensors", f"{evaluated}/metrics.json"]
+    made += [f"{evaluated}/detections/{at}.json" for at in run.segments[-1].evaluations]
+    for path in made:
+        assert (on_cluster.results / path).read_bytes() == (local.results / path).read_bytes(), path

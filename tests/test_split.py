@@ -135,7 +135,10 @@ def test_a_study_trains_and_validates_on_what_is_split_off(tmp_path: Path) -> No
         assert layout.image_set("coco", part).images == str(tmp_path / "images")
         assert layout.checked_options("coco")[f"{part}_annotations"] == f"{data}/split/{part}.json"
     told = summary(layout._study)["notes"]
-    assert f"COCO is {tmp_path / 'all.json'}, of whose images 20% are to validate on (seed 3)." in told
+    assert (
+        f"Detectors are trained on {tmp_path / 'all.json'}, of whose images 20% are to validate on (seed 3)."
+        in told
+    )
 
 
 def test_a_file_made_here_is_an_input_like_any_other_and_a_given_one_is_not(

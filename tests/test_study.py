@@ -35,6 +35,14 @@ def test_paper_costs_780k_iterations_for_each_initialisation(paper: Study) -> No
     assert iterations_without_sharing(runs) == 2 * 1_800_000
 
 
+def test_a_call_for_one_experiment_is_told_of_that_one(real_data: dict[str, Any]) -> None:
+    """The configuration asks for more."""
+    paper = study("paper", experiments=["fig1", "fig3"], datasets=real_data)
+    told = "1,560,000 iterations to train detectors; shared segments save 2,040,000 of 3,600,000"
+    assert told in sharing(paper, {"fig1"})
+    assert told not in sharing(paper)
+
+
 def test_figures_3_and_4_are_figure_1_of_other_models(paper: Study) -> None:
     def form(name: str) -> list[tuple[str, ...]]:
         runs = paper.needed_runs([name])
@@ -229,6 +237,18 @@ def test_summary_counts_the_asked_runs_once() -> None:
     assert told["schedules"]["6x"]["iterations"] == found.schedules["6x"].iterations
 
 
+def test_the_summary_says_how_many_images_subsets_hold(real_data: dict[str, Any]) -> None:
+    coco = {"coco": real_data["coco"]}
+    within = {"coco": coco["coco"] | {"val2014_annotations": coco["coco"]["val"]["annotations"]}}
+    assert summary(study("mini", experiments=["fig1"]))["subsets"] == {}
+    assert summary(study("mini", experiments=["fig8"]))["subsets"] == {"1k": "17 training images"}
+    assert summary(study("mini", experiments=["fig8"], datasets=coco))["subsets"] == {
+        "1k": "0.85% of the training images"
+    }
+    told = summary(study("paper", experiments=["fig7_middle"], datasets=real_data | within))["subsets"]
+    assert told == {"35k": "the images of val2014"}
+
+
 def test_parsing_imports_nothing_heavy() -> None:
     """Every job on a cluster parses the workflow again."""
     code = (
@@ -259,6 +279,25 @@ def test_a_random_35k_is_told_of_at_the_start_and_in_the_report(real_data: dict[
     assert told("fig7_middle", coco) == (True, True)
     assert told("fig7_middle", within) == (False, False)
     assert told("fig1", coco) == (False, False)
+
+
+def test_the_miniature_world_is_told_of_where_it_is_used(
+    complete_data: dict[str, Any], tmp_path: Path
+) -> None:
+    weights = {"fetch": {"R50_GN": {"source": "https://example.org/r50.pth", "sha256": "0" * 64}}}
+    coco = {"coco": complete_data["coco"]}
+
+    def told(*experiments: str, **changes: Any) -> str:
+        return " ".join(
+            note
+            for note in notes(study("mini", experiments=experiments, **changes))
+            if "miniature" in note.replace(str(tmp_path), "")
+        )
+
+    assert told("fig1").startswith("All images are of the miniature world")
+    assert told("fig1", datasets=coco).startswith("All other images are of"), "pre-training's"
+    assert told("fig1", datasets=coco, pretraining=weights) == told("fig1", datasets=complete_data) == ""
+    assert told("text_voc", datasets=coco, pretraining=weights), "VOC is drawn"
 
 
 def test_which_checkpoints_are_evaluated_does_not_depend_on_what_is_asked_for() -> None:

@@ -19,7 +19,7 @@ TERMINAL = workflow.is_main_process and install(logger, workflow.output_settings
 
 onsuccess:
     if TERMINAL:
-        TERMINAL.succeeded("report.html", lambda: "The answer.")
+        TERMINAL.succeeded({{"report.html": lambda: "The answer."}})
 
 onerror:
     if TERMINAL:

@@ -12,6 +12,7 @@ from tests.checkout import ROOT
 from tests.faults import FAULTS
 from workflow_scripts.study.slurm import (
     Asked,
+    States,
     minutes,
     partition_limits,
     too_long,
@@ -75,6 +76,48 @@ def test_who_asks_for_more_time_than_there_is_is_told() -> None:
     assert sentence.startswith("detect and evaluate asks for 20 minutes, and partition cpu,short gives 10")
 
 
+def test_a_job_that_is_gone_is_told_in_a_word_that_the_executor_knows() -> None:
+    """Of squeue's and sacct's manuals; one that was preempted may be queued again, and then goes on."""
+    states = States()
+    cancelled = {"1": "CANCELLED by 1000", "2": "CANCELLED"}
+    first = {"3": "PREEMPTED", "4": "PREEMPTED", "5": "RUNNING"}
+    assert states.known(cancelled | first) == {"1": "CANCELLED", "2": "CANCELLED"} | first
+    second = {"3": "PREEMPTED", "4": "PENDING", "5": "PREEMPTED"}
+    assert states.known(second) == {"3": "CANCELLED", "4": "PENDING", "5": "PREEMPTED"}
+    assert states.known({"4": "PREEMPTED"}) == {"4": "PREEMPTED"}, "of another time"
+
+
+WORKFLOW = """
+import asyncio, os, sys
+
+sys.path.insert(0, {root!r})
+
+include: {rules!r}
+
+onstart:
+    import snakemake_executor_plugin_slurm as executor
+
+    prepare_slurm()
+    print("told", asyncio.run(executor.query_job_status("cat answer", logger))[0], flush=True)
+    os._exit(0)
+
+rule all:
+    output: "made"
+    shell: "touch {{output}}"
+"""
+
+
+def test_the_executor_is_told_what_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own function that asks SLURM, once the workflow has started."""
+    for program in ("sinfo", "squeue"):
+        answering(tmp_path, monkeypatch, program, "1|CANCELLED by 1000\n2|COMPLETED\n")
+    rules = str(ROOT / "rules/slurm.smk")
+    (tmp_path / "Snakefile").write_text(WORKFLOW.format(root=str(ROOT), rules=rules))
+    command = [sys.executable, "-m", "snakemake", "--executor", "slurm", "--jobs", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "told {'1': 'CANCELLED', '2': 'COMPLETED'}" in done.stdout, done.stderr
+
+
 def test_jobs_that_wait_are_counted_by_rule_and_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +150,7 @@ def test_the_status_tells_of_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
     lines = (ROOT / "docs/cluster.md").read_text().splitlines()
-    for fault in (each for each in FAULTS.values() if not each.accounting):
+    for fault in FAULTS.values():
         assert [line for line in lines if line.startswith(f"| {fault.name} | ") and line.endswith(" | yes |")]
 
 

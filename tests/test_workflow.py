@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks import redraw
+from benchmarks import coverage, redraw
 from tests.browser import NOT_LOADED, chromium, visit
 from tests.checkout import (
     GATHERING,
@@ -33,6 +33,7 @@ from workflow_scripts.study.compiled.recipes import MODELS
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.layout.results import Layout
+from workflow_scripts.study.plan import plan
 
 FIGURES = drawn("fig1") | drawn("fig2") | drawn("fig7_right") | drawn("fig8")
 
@@ -98,6 +99,9 @@ def test_fig1_alone_trains_and_evaluates_exactly_its_runs(fresh: Checkout) -> No
     assert jobs["evaluate"] == metrics(segments)
     assert jobs["figure"] == drawn("fig1")
     assert not jobs.keys() & {"table", "report", "subsets", "counts", "run_training"}
+    planned = plan(fresh.study(experiments=["fig1"]))[-1].jobs
+    scored = [path for path in jobs["evaluate"] if path.endswith("metrics.json")]
+    assert planned == len(trained(jobs)) + len(jobs["detect"]) + len(scored)
 
 
 def test_table1_alone_evaluates_only_the_ends(fresh: Checkout) -> None:
@@ -295,6 +299,21 @@ def test_a_style_for_one_call_is_named_before_the_next_undoes_it(
     assert re.search(r"a call: [\d.]+ s; the job within the last [\d.]+ s", capsys.readouterr().out)
     assert figure.read_bytes() == before
     assert finished.jobs() == {}
+
+
+@pytest.mark.slow
+def test_how_often_advice_holds_is_measured_on_a_finished_study(
+    finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Three of six seeds can be chosen in 20 ways, and one of two parts of the images in 2."""
+    sizes = {"--seeds": "6", "--length": "12", "--parts": "2"}
+    options = {"--study": str(finished.results), "--scale": "smoke", "--folder": str(tmp_path), **sizes}
+    monkeypatch.setattr(coverage, "REPLICATES", 5)
+    monkeypatch.setattr(sys, "argv", ["coverage", *(word for pair in options.items() for word in pair)])
+    coverage.main()
+    printed = capsys.readouterr().out
+    for name in ("difference, quarter", "difference, half", "difference, all", "line, all"):
+        assert re.search(rf"^{name} +40 +-?[\d.]+ +[\d.]+ +[\d.]+%$", printed, re.MULTILINE), printed
 
 
 @pytest.mark.slow

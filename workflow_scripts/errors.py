@@ -10,6 +10,7 @@ MISTAKE = 2
 INTERRUPTED = 75
 """Exit code of a command that saved what it had, to be started again and go on (`EX_TEMPFAIL` of sysexits.h)."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(Exception):
@@ -26,12 +27,13 @@ class Interrupted(Exception):
 def command(main: Callable[[], None]) -> NoReturn:
     """Run a module's `main` as a command: exit 0, or print the `UserError` or `Interrupted` and exit with its code.
 
-    A full disk is a person's to mend, too. Anything else is a bug and keeps its traceback.
+    A full disk is a person's to mend, too, and so is a file that may not be read or written. Anything else is a bug and
+    keeps its traceback.
     """
     try:
         main()
     except (UserError, Interrupted, OSError) as error:
-        if isinstance(error, OSError) and not _full(error):
+        if isinstance(error, OSError) and not _outside(error):
             raise
         print(_message(error), file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
@@ -44,14 +46,20 @@ def exit_code(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, Interrupted):
         return INTERRUPTED
-    return MISTAKE if isinstance(error, UserError) or _full(error) else 1
+    return MISTAKE if isinstance(error, UserError) or _outside(error) else 1
 
 
-def _full(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in FULL
+def _outside(error: BaseException) -> bool:
+    """Whether the machine refuses, and not the program is wrong."""
+    return isinstance(error, OSError) and error.errno in (*FULL, *DENIED)
 
 
 def _message(error: UserError | Interrupted | OSError) -> str:
+    if isinstance(error, OSError) and error.errno in DENIED:
+        return (
+            f"Error: {error.filename or 'a file'}: {error.strerror}; expected one that this job may read or write: "
+            "correct its permissions and those of its folder, or name another"
+        )
     if isinstance(error, OSError):
         return (
             f"Error: {error.filename or 'output'}: {error.strerror}; nothing is half-written, and what a training "

@@ -37,7 +37,7 @@ def write_folder(path: str | Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        for name in temporary.iterdir():
+        for name in filter(Path.is_file, temporary.rglob("*")):
             with name.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.chmod(0o777 & ~_umask())

@@ -63,11 +63,13 @@ NUMBERS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ChainStudy:
-    """A study that has run: where its results and data lie, and the weights that a fetched R101 must start from."""
+    """A study that has run: where its results and data lie, the weights that a fetched R101 must start from, and
+    what it told."""
 
     checkout: Checkout
     data: Path
     fetched: dict[str, Tensor]
+    told: str
 
     @property
     def results(self) -> Path:
@@ -75,10 +77,13 @@ class ChainStudy:
 
 
 @contextmanager
-def ran(folder: Path, standins: tuple[str, ...], **config: Any) -> Iterator[ChainStudy]:
-    """Run the study of `config` in `folder`, with modules of this folder in place of the workflow's of that name."""
+def ran(folder: Path, standins: tuple[str, ...], besides: str = "", **config: Any) -> Iterator[ChainStudy]:
+    """Run the study of `config` in `folder`, with modules of this folder in place of the workflow's of that name.
+
+    Without the data set that is called `besides`.
+    """
     data = folder / "data"
-    datasets = write_data(data)
+    datasets = {name: given for name, given in write_data(data).items() if name != besides}
     entry, held = torchvision_weights(data / "r101.safetensors")
     checkout = Checkout.make(folder / "checkout")
     for module in standins:
@@ -94,8 +99,8 @@ def ran(folder: Path, standins: tuple[str, ...], **config: Any) -> Iterator[Chai
     (checkout.folder / "config.yaml").write_text(yaml.safe_dump(study | config))
     torch = () if "training/train" in standins else TORCH
     with serving(checkout.folder, folder / "server", (*IMPORTED, *torch)) as programs:
-        replace(checkout, programs=programs).snakemake("--cores", "2")
-    yield ChainStudy(checkout, data, held)
+        done = replace(checkout, programs=programs).snakemake("--cores", "2")
+    yield ChainStudy(checkout, data, held, done.stdout + done.stderr)
 
 
 @cache

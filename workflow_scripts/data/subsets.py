@@ -56,7 +56,7 @@ def write_subsets(
     without an image in common, and for a size above the number of images there are.
     """
     file = coco.read(annotations)
-    ordered = seeded_order(_drawn_from(file, within), seed)
+    ordered = seeded_order(drawn_from(file, within), seed)
     counts = {name: _count(size, len(ordered)) for name, size in sizes.items()}
     for name, count in counts.items():
         if count > len(ordered):
@@ -93,7 +93,8 @@ def seeded_order(image_ids: Iterable[int], seed: int) -> list[int]:
     return sorted(image_ids, key=key)
 
 
-def _drawn_from(file: coco.AnnotationFile, within: Path | None) -> list[int]:
+def drawn_from(file: coco.AnnotationFile, within: Path | None) -> list[int]:
+    """The ids of the images to draw from. Raises `UserError` for `within` without an image in common."""
     image_ids = [image.id for image in file.images]
     if within is None:
         return image_ids

@@ -4,7 +4,7 @@ from detectron2.config import CfgNode, get_cfg
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.models.vgg import FEATURE, add_vgg_config
-from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.recipes import ANCHORS, Recipe
 
 RGB_MEAN = [123.675, 116.28, 103.53]
 RGB_STD = [58.395, 57.12, 57.375]
@@ -73,7 +73,7 @@ def _fpn(config: CfgNode) -> None:
     model.BACKBONE.NAME = "build_resnet_fpn_backbone"
     model.RESNETS.OUT_FEATURES = levels
     model.FPN.IN_FEATURES = levels
-    model.ANCHOR_GENERATOR.SIZES = [[32], [64], [128], [256], [512]]
+    model.ANCHOR_GENERATOR.SIZES = [[size] for size in ANCHORS]
     model.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
     model.RPN.PRE_NMS_TOPK_TRAIN, model.RPN.POST_NMS_TOPK_TRAIN = 2000, 1000
     model.RPN.PRE_NMS_TOPK_TEST, model.RPN.POST_NMS_TOPK_TEST = 1000, 1000
@@ -86,7 +86,7 @@ def _vgg(config: CfgNode) -> None:
     """One feature map of stride 16; where the paper is silent, detectron2's anchors and RPN for one map (C4)."""
     model = config.MODEL
     model.BACKBONE.NAME = "build_vgg_backbone"
-    model.ANCHOR_GENERATOR.SIZES = [[32, 64, 128, 256, 512]]
+    model.ANCHOR_GENERATOR.SIZES = [ANCHORS]
     model.RPN.IN_FEATURES = [FEATURE]
     model.RPN.PRE_NMS_TOPK_TRAIN, model.RPN.POST_NMS_TOPK_TRAIN = 12000, 2000
     model.RPN.PRE_NMS_TOPK_TEST, model.RPN.POST_NMS_TOPK_TEST = 6000, 1000

@@ -8,13 +8,15 @@ import json
 import shutil
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import FULL, UserError
 from workflow_scripts.files import sha256, write_atomically, write_json
 from workflow_scripts.jobs.job import job
 from workflow_scripts.models.build import build, load_backbone
@@ -50,6 +52,7 @@ def read_published(path: Path, published: PublishedWeights, model: str) -> dict[
             "correct pretraining.fetch in config.yaml, or do not use it"
         )
     weights = our_names(_tensors(path, published.source), published.layout, published.source)
+    _check_numbers(weights, published.source)
     _check_norm(weights, model, published.source)
     if published.colours == "bgr":
         first = {name: bgr_to_rgb(weights[name]) for name in FIRST_CONVOLUTIONS if name in weights}
@@ -57,6 +60,24 @@ def read_published(path: Path, published: PublishedWeights, model: str) -> dict[
     # Frozen and old BatchNorms have no such counter; nothing here reads it.
     counted = [name.removesuffix("running_mean") for name in weights if name.endswith(".running_mean")]
     return {**{f"{norm}num_batches_tracked": torch.tensor(0) for norm in counted}, **weights}
+
+
+def _check_numbers(weights: Mapping[str, Tensor], source: str) -> None:
+    """A training would cast whole numbers and complex ones without a word, and take NaN for a divergence of its own."""
+    for name, value in weights.items():
+        if name.endswith(".num_batches_tracked"):
+            continue
+        if value.layout is not torch.strided or value.is_quantized or not value.is_floating_point():
+            dense = value.layout is torch.strided
+            found = str(value.dtype if dense else value.layout).removeprefix("torch.")
+        elif not value.isfinite().all():
+            found = "numbers that are not finite"
+        else:
+            continue
+        raise UserError(
+            f"{source}: found {found} at {name!r}, expected finite floating-point numbers in each weight; fetch it "
+            "anew, or give other weights"
+        )
 
 
 def _check_norm(weights: Mapping[str, Tensor], model: str, source: str) -> None:
@@ -135,9 +156,24 @@ def fetch(source: str, path: Path) -> None:
                     shutil.copyfileobj(response, file)
             else:
                 shutil.copyfile(source, temporary)
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:  # the last two of servers and of URLs that are none
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{source}: cannot be fetched ({error}); correct pretraining.fetch in config.yaml"
+            f"{source}: cannot be fetched ({why}); correct pretraining.fetch in config.yaml, "
+            "or fetch the file by hand and name its path"
+        ) from None
+
+
+def _described(text: str) -> PublishedWeights:
+    try:
+        return PublishedWeights.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(map(str, problem["loc"]))
+        raise UserError(
+            f"--weights: {field}{': ' if field else ''}{problem['msg']}; expected an entry of pretraining.fetch as JSON"
         ) from None
 
 
@@ -154,7 +190,7 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, required=True, help="output: the backbone's weights")
     parser.add_argument("--summary", type=Path, required=True, help="output: summary.json")
     arguments = parser.parse_args()
-    published = PublishedWeights.model_validate_json(arguments.weights)
+    published = _described(arguments.weights)
     path = arguments.backbone.with_name("fetched")
     fetch(published.source, path)
     try:

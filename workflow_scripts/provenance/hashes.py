@@ -29,8 +29,10 @@ class Hashes:
         return self.path(Path(file.path))
 
     def path(self, path: Path) -> str:
-        """The hash of the file at a path."""
+        """The hash of the file at a path; none of what has become something else, such as a folder."""
         key = str(path)
+        if not path.is_file():
+            return ""
         if key not in self._known:
             self._count(path)
             self._known[key] = sha256(path)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +11,26 @@ from workflow_scripts.files import sha256
 from workflow_scripts.jobs.record import Record
 from workflow_scripts.provenance.problems import Problem
 
+DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, csv.Error)
+"""What reading an altered list, or one that an altered record tells of, may raise."""
+
 
 def listed_images(record: Record) -> Iterator[Path]:
-    """The images that a job of rule `images` listed."""
-    return (path for path, _, _ in _rows(record))
+    """The images that a job of rule `images` listed; none where its list is damaged."""
+    with suppress(*DAMAGED):
+        yield from [path for path, _, _ in _rows(record)]
 
 
 def wrong_images(record: Record, fast: bool) -> Iterator[Problem]:
     """Images that are gone or not what they were; `fast` compares sizes alone."""
-    rows = list(_rows(record))
+    try:
+        rows = list(_rows(record))
+    except DAMAGED as error:
+        listed = record.outputs[0].path if record.outputs else "a list of images"
+        yield Problem(
+            "altered", listed, f"no list of images any more ({type(error).__name__}), so none is compared"
+        )
+        return
     with ThreadPoolExecutor() as pool:
         found = pool.map(partial(_wrong, fast), rows, chunksize=64)
         for (path, _, _), what in zip(rows, found, strict=True):

@@ -39,6 +39,11 @@ def answer_of(path: str, scale: str) -> str:
     return answer(json.loads(Path(path).read_bytes()), scale)
 
 
+def read_headline(path: str) -> str:
+    """The answer of a file of advice."""
+    return json.loads(Path(path).read_bytes())["headline"]
+
+
 def _place(evidence: Sequence[Mapping[str, Any]]) -> str:
     """`At 6x random init is within −2.1 to 1.2 AP of pre-training (R50 GN, box AP)`; empty where none was compared."""
     # Here, since pandas comes with them and Snakemake reads this module each time that it starts.

@@ -18,7 +18,7 @@ from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.report.answer import headline
 from workflow_scripts.report.captions import caption, caption_facts
-from workflow_scripts.report.cost import Planned, cost
+from workflow_scripts.report.cost import cost, planned
 from workflow_scripts.report.curves import curves
 from workflow_scripts.report.detections import detection_sections
 from workflow_scripts.report.downloads import by_stem, download, embed, shown
@@ -168,14 +168,6 @@ def linked(path: str | Path, output: str | Path) -> Grid:
         for row in table.rows
     ]
     return replace(table, rows=rows)
-
-
-def planned(text: str) -> Planned:
-    """What was planned, from JSON. Raises `UserError` on anything else."""
-    try:
-        return msgspec.json.decode(text, type=Planned)
-    except msgspec.DecodeError as error:
-        raise UserError(f"--planned {text}: {error}. Give hours, device, training and evaluation.") from None
 
 
 def main() -> None:

@@ -23,6 +23,11 @@ def caption_facts(study: Study, source: pd.DataFrame | None) -> dict[str, Any]:
         "schedules": {name: study.schedules[name] for name in sorted(names, key=schedule_order)},
         "models": [] if runs is None else list(dict.fromkeys(runs["model"])),
         "seeds": 0 if runs is None else runs["seed"].nunique(),
+        "subsets": ", ".join(
+            f"{name} is {words}"
+            for name, words in study.subsets.items()
+            if runs is None or name in set(runs["subset"])
+        ),
         "published": study.scale == COMPARABLE_SCALE,
         "experiments": {experiment.name: experiment.title for experiment in study.experiments},
         "iterations": study.iterations,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.record import Record, read_record, record_path
 
 PRETRAINING = "classification-"
@@ -68,6 +69,14 @@ def cost(trainings: Iterable[str], evaluations: Iterable[str], planned: Planned)
             for name in VERSIONS
         },
     }
+
+
+def planned(text: str) -> Planned:
+    """What was planned, from JSON. Raises `UserError` on anything else."""
+    try:
+        return msgspec.json.decode(text, type=Planned)
+    except msgspec.DecodeError as error:
+        raise UserError(f"--planned {text}: {error}. Give hours, device, training and evaluation.") from None
 
 
 def _record(output: Path) -> Record | None:

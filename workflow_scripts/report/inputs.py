@@ -39,6 +39,7 @@ class Study(msgspec.Struct, frozen=True):
     iterations: Iterations
     schedules: dict[str, ScheduleNumbers]
     notes: list[str] = []
+    subsets: dict[str, str] = {}
 
 
 class Caption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """The cost plan: what a study takes before anything is spent, per experiment and in all. `snakemake plan` prints it.
 
 Iterations are exact. Hours and gigabytes follow from the scale's `costs`, which a person edits: seconds an iteration as
-measured or published, and parameters.
+measured or published, and parameters. Where the configuration changes the size of images or the batch and not the
+costs, time changes with the number of pixels.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from workflow_scripts.jobs.job import job
 from workflow_scripts.study.compile import absent, compile_study
+from workflow_scripts.study.compiled.pixels import pixels_detected, pixels_trained
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.segments import Segment, iterations_without_sharing, shared_segments
 from workflow_scripts.study.compiled.study import ExperimentRun, Study, readings
@@ -31,8 +33,9 @@ BYTES = 4
 class Cost:
     """What a set of segments and evaluations takes.
 
-    `hours` are those of a device, a GPU or a CPU's core; `gigabytes` what stays on disk, and `peak` what may be there
-    at one time, if nothing temporary goes before the end.
+    `jobs` are those that train, detect and evaluate, without the short ones around them. `hours` are those of a device,
+    a GPU or a CPU's core; `gigabytes` what stays on disk, and `peak` what may be there at one time, if nothing
+    temporary goes before the end.
     """
 
     name: str
@@ -51,14 +54,18 @@ def plan(study: Study) -> list[Cost]:
     classifiers = [study.segments[key] for key in _classifiers(study, asked)]
     if classifiers:
         rows.append(_cost(study, "pre-training", [], classifiers))
-    return [*rows, _cost(study, "all", asked, _trained(study))]
+    return [*rows, _cost(study, "all", asked, _trained(study, asked))]
 
 
-def planned(study: Study) -> dict[str, str | float]:
-    """Device hours of all that is asked for, and how many devices (GPUs or cores) a job takes of each kind."""
+def planned(study: Study, experiments: Iterable[str] = ()) -> dict[str, str | float]:
+    """Device hours of `experiments`, or of all that is asked for, and how many devices a job takes of each kind.
+
+    A device is a GPU, or a core.
+    """
     training, evaluating = study.scale.resources.train, study.scale.resources.evaluate
+    names = list(experiments) or study.config.experiments
     return {
-        "hours": round(_cost(study, "all", study.config.experiments, _trained(study)).hours, 4),
+        "hours": round(_cost(study, "all", names, _trained(study, names)).hours, 4),
         "device": "GPU" if training.gpu else "core",
         "training": (training.gpu or training.threads) * training.nodes,
         "evaluation": evaluating.gpu or evaluating.threads,
@@ -161,17 +168,21 @@ def _seconds_training(study: Study, segment: Segment) -> float:
 
 
 def _seconds_an_iteration(study: Study, recipe: Recipe) -> float:
-    costs = study.scale.costs
+    costs, pixels = study.scale.costs, pixels_trained(study.config, study.scale, recipe.task)
     if recipe.task == "classification":
-        return costs.classification.get(recipe.backbone, 0.0)
+        return costs.classification.get(recipe.backbone, 0.0) * pixels
     cascade = costs.cascade if recipe.detector == "cascade_mask_rcnn" else 1.0
-    return costs.iteration.get(recipe.backbone, 0.0) * cascade
+    return costs.iteration.get(recipe.backbone, 0.0) * cascade * pixels
 
 
 def _seconds_detecting(study: Study, recipe: str, segment: str, testing: str) -> float:
     costs = study.scale.costs
     versions = 1 if testing == "single_scale" else study.scale.test_aug.versions
-    each = costs.detection.get(study.recipes[recipe].backbone, 0.0) * versions
+    each = (
+        costs.detection.get(study.recipes[recipe].backbone, 0.0)
+        * versions
+        * pixels_detected(study.config, study.scale)
+    )
     return costs.start + each * len(study.evaluated[recipe, segment, testing])
 
 
@@ -206,15 +217,14 @@ class Longest:
 def longest(study: Study) -> Longest:
     """The segment that the plan expects to take longest."""
     resources = study.scale.resources.train
-    segment = max(_trained(study), key=lambda each: _seconds_training(study, each))
+    segment = max(_trained(study, study.config.experiments), key=lambda each: _seconds_training(study, each))
     seconds = _seconds_training(study, segment)
     jobs = max(1, math.ceil(seconds / 60 / resources.runtime))
     return Longest(segment, seconds, jobs, jobs <= resources.retries + 1)
 
 
-def _trained(study: Study) -> list[Segment]:
-    asked = study.config.experiments
-    return [*_detectors(study, asked), *(study.segments[key] for key in _classifiers(study, asked))]
+def _trained(study: Study, names: Iterable[str]) -> list[Segment]:
+    return [*_detectors(study, names), *(study.segments[key] for key in _classifiers(study, names))]
 
 
 def as_text(study: Study, rows: list[Cost], free: float) -> str:
@@ -241,9 +251,9 @@ def _verdict(study: Study, everything: Cost, free: float) -> list[str]:
             f"again {count(retries, 'time')} at most. Under `numbers` of config.yaml, raise resources.train.retries to "
             f"{alone.jobs - 1} or more"
         )
-    name = (
-        f"{study.scale.name}, {', '.join(study.config.experiments)}, {count(len(study.config.seeds), 'seed')}"
-    )
+    asked = study.config.experiments
+    seeds = {run.recipe.seed for run in study.needed_runs(asked)}
+    name = f"{study.scale.name}, {', '.join(asked)}, {count(len(seeds), 'seed')}"
     verdict = "; and ".join(obstacles) or "can run as it is"
     return [_wrapped(f"{name}: this study {verdict}."), _wrapped(_takes(study, everything, alone, free))]
 
@@ -255,7 +265,8 @@ def _takes(study: Study, everything: Cost, alone: Longest, free: float) -> str:
     )
     return (
         f"It takes {_hours(study, everything.hours)} for {count(everything.iterations, 'iteration')} of training and "
-        f"for evaluation, in {count(everything.jobs, 'job')}. Trainings that share their beginning save "
+        f"for evaluation, in {count(everything.jobs, 'large job')} (training, detection, evaluation; a run counts many "
+        "short ones, too, such as tables and figures). Trainings that share their beginning save "
         f"{count(everything.saved, 'iteration')}. It needs up to {_rounded(everything.peak)} GB of disk, of which "
         f"{_rounded(everything.gigabytes)} GB stay; {_rounded(free)} GB are free. The longest training without "
         f"a break, {alone.segment.recipe} {alone.segment.name}, takes {duration(alone.seconds)}{pieces}."
@@ -276,7 +287,7 @@ def _wrapped(text: str) -> str:
 
 def _table(study: Study, rows: list[Cost]) -> str:
     device = "GPU hours" if study.scale.resources.train.gpu else "core hours"
-    header = ("", "jobs", "iterations", "saved", device, "GB kept", "GB at most")
+    header = ("", "large jobs", "iterations", "saved", device, "GB kept", "GB at most")
     cells = [
         (
             row.name,

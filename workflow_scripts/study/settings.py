@@ -54,6 +54,14 @@ def _subsets(study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
     return {"subsets": layout.subset_sizes(), "seed": study.config.subset_seed}
 
 
+def _shares(study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
+    return {"subsets": layout.share_sizes(), "seed": study.config.subset_seed}
+
+
+def _crops(_study: Study, layout: Layout, _wildcards: Wildcards) -> Settings:
+    return layout.crops_options()
+
+
 def _fetched_backbone(study: Study, _layout: Layout, wildcards: Wildcards) -> Settings:
     return {"weights": study.config.pretraining.fetch[wildcards["model"]].model_dump()}
 
@@ -113,6 +121,8 @@ _OF_RULE: dict[str, Callable[[Study, Layout, Wildcards], Settings]] = {
     "check_data": _check_data,
     "split": _split,
     "subsets": _subsets,
+    "shares": _shares,
+    "crops": _crops,
     "fetched_backbone": _fetched_backbone,
     "recipe": _recipe,
     "train": _train,

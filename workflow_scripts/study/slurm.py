@@ -1,4 +1,5 @@
-"""What SLURM says of a study: which partitions there are and how long they let a job run, and which of its jobs wait.
+"""What SLURM says of a study: which partitions there are and how long they let a job run, and which of its jobs wait or
+are gone.
 
 Where there is no SLURM, or it does not answer, nothing is known.
 """
@@ -6,7 +7,7 @@ Where there is no SLURM, or it does not answer, nothing is known.
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,27 @@ def too_long(asked: Iterable[Asked], limits: dict[str, float]) -> list[str]:
                 f"jobs may wait for ever; lower `runtime` or name another partition in {PROFILE}"
             )
     return found
+
+
+class States:
+    """Jobs' states in the words of Snakemake's slurm executor, which waits for ever where it does not know one.
+
+    It knows neither sacct's `CANCELLED by 1000` nor a job that stays `PREEMPTED`. SLURM may queue a preempted job
+    again, so that it counts as gone only if it is still that when SLURM is asked once more.
+    """
+
+    def __init__(self) -> None:
+        self._preempted: set[str] = set()
+
+    def known(self, told: Mapping[str, str]) -> dict[str, str]:
+        """The states of jobs, by their numbers, as SLURM tells them now."""
+        preempted = {job for job, state in told.items() if state == "PREEMPTED"}
+        gone = preempted & self._preempted
+        self._preempted = preempted
+        return {
+            job: "CANCELLED" if job in gone or state.startswith("CANCELLED by ") else state
+            for job, state in told.items()
+        }
 
 
 def waiting(results: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """What the report says of the study as a whole."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from workflow_scripts.study.compiled.segments import iterations_planned, iterations_without_sharing
@@ -84,10 +84,14 @@ def _data(study: Study) -> list[str]:
     if datasets.coco:
         real.append(_coco(datasets.coco))
     if datasets.voc:
-        real.append(f"VOC is {', '.join(f'{part.folder} ({part.split})' for part in datasets.voc.train)}.")
+        parts = ", ".join(f"{part.folder} ({part.split})" for part in datasets.voc.train)
+        real.append(f"The data set in VOC's layout is {parts}.")
     if datasets.classification:
         real.append(f"Classifiers are trained on {datasets.classification.train}.")
-    if study.scale.world is None:
+    runs = study.needed_runs(study.config.experiments)
+    used = {"coco" if run.recipe.train_set == "keypoints" else run.recipe.train_set for run in runs}
+    used |= {"classification" for run in runs if run.recipe.pretraining == "train"}
+    if not any(getattr(datasets, name) is None for name in used):
         return real
     drawn = "All other images are" if real else "All images are"
     return [
@@ -98,10 +102,10 @@ def _data(study: Study) -> list[str]:
 
 def _coco(given: CocoDataset) -> str:
     if given.train is not None:
-        return f"COCO is {given.train.annotations}."
+        return f"Detectors are trained on {given.train.annotations}."
     return (
-        f"COCO is {given.annotations}, of whose images {100 * (given.validation or 0):g}% are to validate on (seed "
-        f"{given.seed or 0})."
+        f"Detectors are trained on {given.annotations}, of whose images {100 * (given.validation or 0):g}% are to "
+        f"validate on (seed {given.seed or 0})."
     )
 
 
@@ -113,9 +117,12 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name} = {value}"
 
 
-def sharing(study: Study) -> str:
-    """What a person is told at the start: what is trained, what sharing saves, what is not as in the paper."""
-    counts = iterations(study)
+def sharing(study: Study, named: Collection[str] = ()) -> str:
+    """What a person is told at the start: what is trained, what sharing saves, what is not as in the paper.
+
+    `named`: experiments that are targets of this call, which iterations are counted of; else of all that are asked for.
+    """
+    counts = iterations(study, named or study.config.experiments)
     planned, without = counts["planned"], counts["without_sharing"]
     sentence = (
         f"Scale {study.scale.name}: {planned:,} iterations to train detectors; shared segments save "
@@ -126,14 +133,14 @@ def sharing(study: Study) -> str:
     return "\n".join(filter(None, told))
 
 
-def iterations(study: Study) -> dict[str, int]:
-    """Training iterations of the asked experiments' detectors, searches included, with and without sharing."""
-    runs = study.needed_runs(study.config.experiments)
+def iterations(study: Study, experiments: Collection[str]) -> dict[str, int]:
+    """Training iterations of the experiments' detectors, searches included, with and without sharing."""
+    runs = study.needed_runs(experiments)
     return {"planned": iterations_planned(runs), "without_sharing": iterations_without_sharing(runs)}
 
 
 def summary(study: Study) -> dict[str, Any]:
-    """Scale, notes, experiments, iterations with and without sharing, and the schedules in iterations."""
+    """Scale, notes, experiments, iterations with and without sharing, the schedules in iterations, and the subsets."""
     runs = study.needed_runs(study.config.experiments)
     schedules = {run.schedule.name: run.schedule for run in runs}
     return {
@@ -142,9 +149,19 @@ def summary(study: Study) -> dict[str, Any]:
         "experiments": [
             {"name": name, "title": study.experiments[name].title} for name in study.config.experiments
         ],
-        "iterations": iterations(study),
+        "iterations": iterations(study, study.config.experiments),
         "schedules": {
             name: schedule.model_dump(include={"iterations", "first_drop", "second_drop"})
             for name, schedule in schedules.items()
         },
+        "subsets": subsets_in_words(study),
     }
+
+
+def subsets_in_words(study: Study) -> dict[str, str]:
+    """Of each subset that the asked experiments train on: how many images it holds."""
+    used = {run.recipe.subset for run in study.needed_runs(study.config.experiments)}
+    coco = study.config.datasets.coco
+    val35k = {"35k": "the images of val2014"} if coco and coco.val2014_annotations else {}
+    told = {name: _told(size) for name, size in subset_sizes(study).items()} | val35k
+    return {name: words for name, words in told.items() if name in used}

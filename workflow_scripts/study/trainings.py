@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,11 +116,11 @@ def points(results: Path, recipe: str) -> list[Point]:
     found = []
     for file in (results / "evaluation" / recipe).glob("*/single_scale/metrics.json"):
         evaluation = _json(file) or {}
-        for checkpoint in evaluation.get("checkpoints", []):
-            metrics = checkpoint["metrics"].get("keypoints") or checkpoint["metrics"]["bbox"]
-            segment = file.parent.parent.name
-            stage = evaluation.get("stage", "")
-            found.append(Point(segment, stage, checkpoint["iteration"], metrics["AP"]))
+        segment, stage = file.parent.parent.name, evaluation.get("stage", "")
+        with suppress(AttributeError, KeyError, TypeError):  # of a damaged file, which the audit names
+            for checkpoint in evaluation.get("checkpoints", []):
+                metrics = checkpoint["metrics"].get("keypoints") or checkpoint["metrics"]["bbox"]
+                found.append(Point(segment, stage, checkpoint["iteration"], metrics["AP"]))
     return sorted(found, key=lambda point: (point.iteration, point.stage != "trunk"))
 
 
@@ -216,8 +217,9 @@ def _last_exit(folder: Path) -> int | None:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON file; None where it is gone by now, for a job that finishes removes its own."""
+    """A JSON file; None where it is damaged, or gone by now, for a job that finishes removes its own."""
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None

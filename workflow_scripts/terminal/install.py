@@ -32,12 +32,13 @@ class Terminal:
         self._progress = progress
         self._jobs = jobs
 
-    def succeeded(self, report: str, answer: Callable[[], str]) -> None:
-        """Say what was made; if the report was, the study's answer, too."""
+    def succeeded(self, answers: Mapping[str, Callable[[], str]]) -> None:
+        """Say what was made; if a page that answers was, its answer, too."""
         files = [file for file in self._jobs.files() if Path(file).exists()]
         self._say(words.success(self._progress.done, self._progress.elapsed, files))
-        if report in files:
-            self._say(answer())
+        for page, answer in answers.items():
+            if page in files:
+                self._say(answer())
 
     def failed(self) -> None:
         """Say which jobs failed, and what to do."""

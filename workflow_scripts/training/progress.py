@@ -56,7 +56,9 @@ class Progress:
             self._spare.replace(self.folder)
             self.taken_back = True
         identity = self.folder / IDENTITY
-        if self.folder.exists() and (not identity.exists() or identity.read_text() != self.training):
+        if self.folder.exists() and (
+            not identity.exists() or identity.read_bytes() != self.training.encode()
+        ):
             print(
                 f"{self.folder}: saved by another training (recipe, data or parent changed); starting anew",
                 flush=True,
@@ -160,7 +162,7 @@ class Progress:
         """Whether the lines of metrics up to a saved state are those that were saved with it."""
         digest = saved.with_suffix(DIGEST)
         iteration = int(saved.stem.removeprefix("state-"))
-        return digest.exists() and digest.read_text() == _digest(self._lines_until(iteration))
+        return digest.exists() and digest.read_bytes() == _digest(self._lines_until(iteration)).encode()
 
     def _lines_until(self, iteration: int) -> bytes:
         """The saved lines of metrics up to an iteration; none from one on that is cut or no line of metrics."""

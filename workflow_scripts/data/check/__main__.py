@@ -13,6 +13,7 @@ change nothing: what is trained on is the data as it is.
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.data import coco
@@ -22,13 +23,27 @@ from workflow_scripts.data.check.categories import check_categories, compare_cat
 from workflow_scripts.data.check.findings import Findings
 from workflow_scripts.data.check.folders import check_folders
 from workflow_scripts.data.check.images import check_images, compare_images
+from workflow_scripts.data.check.nested import check_subsets
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically, write_json
 from workflow_scripts.jobs.job import job
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The subsets that are drawn of a training set, each as NAME=SIZE, within another file's images if there is one."""
+
+    subsets: tuple[str, ...] = ()
+    within: Path | None = None
+
+
 def check_detection(
-    annotations: tuple[Path, Path], images: tuple[Path, Path], needs: Needs, threads: int, findings: Findings
+    annotations: tuple[Path, Path],
+    images: tuple[Path, Path],
+    needs: Needs,
+    drawn: Drawn,
+    threads: int,
+    findings: Findings,
 ) -> None:
     """Check a data set in COCO's format: (training, validation) of annotation files and of folders of images.
 
@@ -40,6 +55,7 @@ def check_detection(
         used = check_annotations(file, needs, evaluated, findings)
         check_categories(file, used, needs.keypoints, findings)
     compare_categories(files[0], files[1], findings)
+    check_subsets(files[0], drawn.within, drawn.subsets, findings)
     for folder in images:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder. Expected the folder of the images.")
@@ -63,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="what detectors learn beside boxes",
     )
+    parser.add_argument(
+        "--subsets",
+        nargs="*",
+        default=[],
+        metavar="NAME=SIZE",
+        help="what is to be drawn of the training set",
+    )
+    parser.add_argument("--within", type=Path, help="annotation file whose images alone are drawn from")
     parser.add_argument("--report", type=Path, required=True, help="output: the report as JSON")
     parser.add_argument("--text", type=Path, required=True, help="output: the report as text")
     parser.add_argument("--threads", type=int, default=1, help="images to read side by side")
@@ -91,6 +115,7 @@ def main() -> None:
             (arguments.train_annotations, arguments.val_annotations),
             (arguments.train_images, arguments.val_images),
             Needs(masks="masks" in arguments.needs, keypoints="keypoints" in arguments.needs),
+            Drawn(tuple(arguments.subsets), arguments.within),
             arguments.threads,
             findings,
         )

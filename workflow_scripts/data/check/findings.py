@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Outcome = Literal["error", "skipped", "note"]
-Subject = Literal["images", "annotations", "categories", "classes", "files"]
+Subject = Literal["images", "annotations", "categories", "classes", "subsets", "files"]
 
 FEW = 0.01
 """The share of records up to which what training leaves out by itself is counted; beyond it, the data is refused.

@@ -80,7 +80,7 @@ def _expanded(config: StudyConfig, experiment: Experiment, points: GridPoints) -
 
 def _members(config: StudyConfig, experiment: Experiment, points: GridPoints) -> Iterator[Member]:
     for arm in experiment.arms:
-        for seed in config.seeds:
+        for seed in _seeds(config, arm):
             for schedule in arm.schedules or config.schedules:
                 for choice, values in _variants(arm, points):
                     run = _planned(config, arm, seed, schedule, values)
@@ -89,13 +89,17 @@ def _members(config: StudyConfig, experiment: Experiment, points: GridPoints) ->
 
 
 def _searched_runs(config: StudyConfig, arm: Arm, points: GridPoints) -> dict[str, PlannedRun]:
-    """The run of each grid point of the search behind an arm, on the study's first seed."""
+    """The run of each grid point of the search behind an arm, on its first seed."""
     assert arm.searched is not None
     searched, schedule = replace(arm, initialisation=arm.searched), f"{arm.subset}-{arm.searched}"
     return {
-        point: _planned(config, searched, config.seeds[0], schedule, values)
+        point: _planned(config, searched, _seeds(config, arm)[0], schedule, values)
         for point, values in points.items()
     }
+
+
+def _seeds(config: StudyConfig, arm: Arm) -> tuple[int, ...]:
+    return arm.seeds or config.seeds
 
 
 def _variants(arm: Arm, points: GridPoints) -> list[tuple[Choice | None, HyperParameters]]:

@@ -7,6 +7,7 @@ from workflow_scripts.study.compiled.recipes import USUAL, Detector, HyperParame
 
 Points = Literal["curve", "end", "training"]
 Testing = Literal["single_scale", "test_aug"]
+Kind = Literal["figure", "table", "advice"]
 BOTH: tuple[Initialisation, ...] = ("random", "pretrained")
 TRAIN_AUG = HyperParameters(shortest_side=0.8)
 """Shorter side sampled from [640, 800] (paper, section 5.1)."""
@@ -14,6 +15,8 @@ SEARCHED_35K = HyperParameters(base_lr=2, decay_factor=0.02, shortest_side=0.64)
 """What the paper found for 35k images: rate 0.04, factor 0.02, shorter side from [512, 800] (paper, Fig. 7)."""
 LONGER = ", longer"
 """Ends the setting of runs that go on beyond the length at which the paper quotes a result."""
+ADVICE = "advise"
+"""The experiment for one's own data: neither figure nor table of the paper."""
 SWITCH = 3.0
 """A random init becomes a cascade for the last 270k iterations, which are 3x (paper, Fig. 5)."""
 
@@ -25,7 +28,8 @@ class Arm:
     `schedules`: None takes all of the study's. `searched`: the initialisation whose search on the same images finds the
     hyper-parameters; None takes those given. `switch`: how much before the end (in x) its trunk is cut, for a random
     init's cascade to leave it there. `points`: which checkpoints are evaluated, the whole `curve`, which tells whether
-    a run has converged, or the `end` of each run; or no checkpoint, but its `training`.
+    a run has converged, or the `end` of each run; or no checkpoint, but its `training`. `seeds`: None takes those of
+    the study.
     """
 
     model: str
@@ -40,6 +44,7 @@ class Arm:
     switch: float | None = None
     testing: Testing = "single_scale"
     points: Points = "curve"
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,16 @@ class Experiment:
     arms: tuple[Arm, ...]
 
     @property
-    def is_figure(self) -> bool:
-        """Whether it is drawn; else it is a table."""
-        return self.name.startswith("fig")
+    def kind(self) -> Kind:
+        """What it makes: a figure or a table of the paper, or advice."""
+        if self.name == ADVICE:
+            return "advice"
+        return "figure" if self.name.startswith("fig") else "table"
 
     @property
     def reads_training(self) -> bool:
         """Whether it shows the training itself and no evaluation."""
-        return self.arms[0].points == "training"
+        return any(arm.points == "training" for arm in self.arms)
 
 
 def experiments(models: tuple[str, ...], masks: bool = True) -> dict[str, Experiment]:

@@ -9,9 +9,12 @@ from workflow_scripts.study.configuration.config import StudyConfig, scale_sourc
 
 
 def unfit_experiments(
-    config: StudyConfig, planned: Mapping[str, PlannedExperiment], impossible: Mapping[str, str]
+    config: StudyConfig,
+    planned: Mapping[str, PlannedExperiment],
+    impossible: Mapping[str, str],
+    beyond_budget: Mapping[str, str],
 ) -> dict[str, str]:
-    """Why an experiment cannot be had, by name; `impossible` tells it of schedules.
+    """Why an experiment cannot be had, by name; `impossible` tells it of schedules, `beyond_budget` of experiments.
 
     Raises:
         UserError: the configuration asks for one of them.
@@ -19,7 +22,11 @@ def unfit_experiments(
     found = {
         name: reason
         for name, plan in planned.items()
-        if (reason := _without_masks(config, name, plan) or _reason(config, plan, impossible))
+        if (
+            reason := beyond_budget.get(name)
+            or _without_masks(config, name, plan)
+            or _reason(config, plan, impossible)
+        )
     }
     for name in config.experiments:
         if name in found:

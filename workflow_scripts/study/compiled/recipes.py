@@ -20,6 +20,8 @@ VERSIONS = {"cascade_mask_rcnn": 2}
 """Of detectors whose trainings have changed since the first; a person raises it when results should change."""
 CLASSIFIER_SEED = -1
 """No detector's, so that none of random init starts from the weights that the classifier started from."""
+ANCHORS = [32, 64, 128, 256, 512]
+"""Sizes in pixels where recipes name no others: one for each level of an FPN, all of them on VGG-16's one map."""
 SIDE_STEP = 0.04
 """Between the shorter sides to choose from, as a fraction of the largest: detectron2's 640, 672, ..., 800."""
 
@@ -118,6 +120,12 @@ class Recipe(BaseModel):
     def model(self) -> str:
         """`R50_GN`: names the pre-trained backbone that fits."""
         return Model(backbone=self.backbone, norm=self.norm).name
+
+    @property
+    def anchors(self) -> list[list[float]]:
+        """Sizes of anchors by level, detectron2's `MODEL.ANCHOR_GENERATOR.SIZES`."""
+        usual = [ANCHORS] if self.backbone == "VGG-16" else [[size] for size in ANCHORS]
+        return self.detectron2.get("MODEL.ANCHOR_GENERATOR.SIZES", usual)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
+from workflow_scripts.study.compiled.advice import SHARES
 from workflow_scripts.study.compiled.experiments import Arm, Experiment
 from workflow_scripts.study.compiled.recipes import MODELS, Detector
 from workflow_scripts.study.configuration.config import StudyConfig, scale_source
@@ -75,13 +76,17 @@ def _numbers(where: str, scale: Scale, arms: Sequence[Arm]) -> Iterator[str]:
                 f"{where}: backbones: found {', '.join(scale.backbones) or 'none'}, expected {backbone} among "
                 f"them for model {name}; add its detectron2 settings"
             )
-    for name in sorted({arm.subset for arm in arms} - {"all", *scale.subsets}):
+    for name in sorted({arm.subset for arm in arms} - {*SHARES, *scale.subsets}):
         yield f"{where}: subsets: {name} is missing; add its number of images: an experiment trains on it"
 
 
 def _short_schedules(where: str, scale: Scale, known: Iterable[Experiment]) -> Iterator[str]:
     schedules = {name for each in known for arm in each.arms for name in arm.schedules or ()}
-    short = {name for name in schedules if name.endswith(("-random", "-pretrained", "-longer"))}
+    short = {
+        name
+        for name in schedules
+        if name.endswith(("-random", "-pretrained", "-longer")) and name.partition("-")[0] not in SHARES
+    }
     for name in sorted(short - set(scale.short_schedules)):
         yield f"{where}: short_schedules: {name} is missing; add its number of iterations"
 

@@ -23,7 +23,8 @@ from workflow_scripts.study.configuration.scales import ScheduleUnit, Warmup
 class Schedule(BaseModel):
     """Iterations of a whole training, and the iterations at which the learning rate drops.
 
-    `short`: with drops of its own, so that it shares no trunk with another schedule.
+    `short`: with drops of its own, so that it shares no trunk with another schedule. `whole`: trained in one segment
+    and evaluated at its end alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class Schedule(BaseModel):
     second_drop: int
     iterations: int
     short: bool = False
+    whole: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> "Schedule":

@@ -1,9 +1,12 @@
 """Searches: a grid of hyper-parameters, trained from one initialisation on one subset; the data choose a point."""
 
 import itertools
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from workflow_scripts.errors import UserError
 from workflow_scripts.study.compiled.recipes import HyperParameters
 from workflow_scripts.study.compiled.segments import Run
 from workflow_scripts.study.configuration.scales import SearchGrid
@@ -15,6 +18,23 @@ class Search:
 
     name: str
     runs: dict[str, Run]
+
+    def chosen(self, path: str) -> str:
+        """The point that the job of the search chose, by the file that it wrote.
+
+        Raises:
+            UserError: the file was altered, or is of a search with other points.
+        """
+        try:
+            point = json.loads(Path(path).read_bytes())["chosen"]
+        except (ValueError, KeyError, TypeError):
+            point = None
+        if point not in list(self.runs):
+            raise UserError(
+                f"{path}: found {point!r} chosen, expected one of the points of {self.name}: {', '.join(self.runs)}; "
+                "remove the file, to choose again"
+            )
+        return point
 
     def description(self) -> dict[str, Any]:
         """What the job that chooses must know, and what a reader sees of each point."""

@@ -82,6 +82,8 @@ def evaluation_points(start: int, stop: int, period: int) -> tuple[int, ...]:
 
 def evaluation_periods(schedule: Schedule, evaluation: EvaluationNumbers) -> tuple[int, int]:
     """Iterations between evaluations on the trunk and on the tail."""
+    if schedule.whole:
+        return schedule.iterations, schedule.iterations
     if schedule.short:
         period = max(1, schedule.iterations // evaluation.short_points)
         return period, period
@@ -124,7 +126,9 @@ def compile_run(
     fork = 0 if trunk is None else schedule.first_drop
     if switch is not None:
         fork = schedule.iterations - round(switch * unit.iterations_per_x)
-    stops = sorted({*grid, *([fork] if 0 < fork <= schedule.first_drop else [])})
+    stops = (
+        sorted({*grid, *([fork] if 0 < fork <= schedule.first_drop else [])}) if not schedule.whole else []
+    )
     trunk_period, tail_period = evaluation_periods(schedule, evaluation)
     segments: list[Segment] = []
     start = 0

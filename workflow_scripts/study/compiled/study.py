@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from workflow_scripts.study.compiled.advice import Design
 from workflow_scripts.study.compiled.expand import Choice, PlannedExperiment, PlannedRun
 from workflow_scripts.study.compiled.experiments import Experiment, Points, Testing
 from workflow_scripts.study.compiled.recipes import Recipe
@@ -47,6 +48,8 @@ class Study:
     One job evaluates them together: so another experiment that is asked for evaluates nothing again."""
     unfit: dict[str, str] = field(repr=False)
     """Why an experiment that was not asked for cannot be had at this scale."""
+    advice: Design | None = None
+    """What its budget buys, where it buys some."""
 
     def members_of(self, experiment: str, chosen: Chosen) -> list[ExperimentRun]:
         """The runs that a figure or table reads, once its searches have chosen."""
@@ -84,6 +87,7 @@ def assemble(
     runs: Mapping[PlannedRun, Run],
     segments: dict[tuple[str, str], Segment],
     unfit: dict[str, str],
+    advice: Design | None,
 ) -> Study:
     """All that was compiled, by name; an experiment that is unfit has no runs."""
     fit = {name: plan for name, plan in planned.items() if name not in unfit}
@@ -107,6 +111,7 @@ def assemble(
         segments=segments,
         evaluated=_evaluated(members, searches),
         unfit=unfit,
+        advice=advice,
     )
 
 

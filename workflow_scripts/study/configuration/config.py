@@ -177,6 +177,26 @@ class Pretraining(_Section):
     fetch: dict[str, PublishedWeights] = Field(default={}, description="by model, such as R50_GN")
 
 
+class Advice(_Section):
+    """What `snakemake advise` may spend on telling whether to pre-train on one's own data."""
+
+    minutes: float = Field(
+        default=20, gt=0, le=60 * 24 * 366, description="of everything, once the environment is set up"
+    )
+    devices: int = Field(
+        default=2,
+        ge=1,
+        le=10_000,
+        description="cores that work side by side, or GPUs where the scale has them",
+    )
+    seeds: tuple[Seed, ...] = Field(
+        default=(0, 1, 2), min_length=2, max_length=MOST_SEEDS, description="of each training"
+    )
+    search: Literal["none", "pretrained", "both"] = Field(
+        default="none", description="which initialisations search the scale's grid for hyper-parameters"
+    )
+
+
 Kept = Literal["keep", "temporary"]
 
 
@@ -200,6 +220,7 @@ class StudyConfig(_Section):
     results: str = Field(default="results", min_length=1)
     datasets: Datasets = Datasets()
     pretraining: Pretraining = Pretraining()
+    advice: Advice = Advice()
     linear_scaling: bool = Field(
         default=False, description="rates and iterations follow a batch that `numbers` changes"
     )
@@ -218,6 +239,17 @@ class StudyConfig(_Section):
         if repeated:
             raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
         return values
+
+    @property
+    def cropped(self) -> str:
+        """The detection set, `coco` or `voc`, whose own objects are cut out to pre-train a classifier on.
+
+        Empty where there are pictures to pre-train on, or where all data is of the miniature world, which has some.
+        """
+        given = self.datasets
+        if given.classification is not None:
+            return ""
+        return "coco" if given.coco is not None else "voc" if given.voc is not None else ""
 
     @property
     def masks(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from workflow_scripts.data.voc import common_folder, pictures_folder
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.sheet import digest
+from workflow_scripts.study.compiled.advice import SHARES
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.compiled.subsets import subset_sizes
@@ -27,6 +28,8 @@ CHECKED_OPTIONS = (
     "train",
     "val",
     "needs",
+    "subsets",
+    "within",
 )
 """Options of the command that checks a data set, of which each kind of data has its own."""
 
@@ -44,9 +47,13 @@ class DataLayout:
         self.voc_annotations = f"{self.data}/voc/{{split}}.json"
         self.part = f"{self.data}/split/{{split}}.json"
         self.images = f"{self.data}/images-{{images}}.csv"
+        self.crops = f"{self.data}/crops"
         self.checks = f"{self.data}/check-"
         self.check = f"{self.checks}{{checked}}-{{paths}}.json"
         self.check_text = f"{self.checks}{{checked}}-{{paths}}.txt"
+        self.fit = f"{self.data}/fit-{{train_set}}.txt"
+        self.models_check = f"{self.checks}models-{{models}}.json"
+        self.models_text = f"{self.checks}models-{{models}}.txt"
 
     def image_set(self, train_set: str, split: str) -> ImageSet:
         """Annotations and images of a split of `coco`, its `keypoints` or `voc`: the given ones, or the drawn world's.
@@ -86,7 +93,7 @@ class DataLayout:
     def annotations(self, train_set: str, split: str, subset: str = "all") -> Any:
         """The annotation file of a split or of a subset of COCO train, marked as raw where it is real."""
         if subset != "all":
-            return self._subset_file("instances", subset)
+            return self._subset_file("instances", train_set, subset)
         path = self.image_set(train_set, split).annotations
         given = self._study.config.datasets.coco
         real = given is not None and given.whole is None and train_set != "voc"
@@ -97,7 +104,7 @@ class DataLayout:
         return (
             f"{self.data}/{train_set}-{split}.json"
             if subset == "all"
-            else self._subset_file("manifest", subset)
+            else self._subset_file("manifest", train_set, subset)
         )
 
     def whole(self) -> list[Any]:
@@ -133,8 +140,10 @@ class DataLayout:
 
     def image_source(self, images: str) -> dict[str, str]:
         """What must be there before the images are: the drawn world, where they are of it."""
-        given = self._study.config.datasets.model_dump()
-        drawn = given[images.rpartition("-")[0]] is None
+        train_set = images.rpartition("-")[0]
+        if train_set == "classification" and self.cropped:
+            return {"crops": self.crops}
+        drawn = getattr(self._study.config.datasets, train_set) is None
         return {"world": f"{self.world}/manifest.json"} if drawn else {}
 
     # VOC
@@ -170,18 +179,47 @@ class DataLayout:
         """
         if self._study.config.datasets.classification is None and self._study.scale.world is None:
             raise UserError("config.yaml: datasets.classification: missing; name the folders to pre-train on")
-        folder = f"{self.world}/classification"
-        drawn = ClassificationDataset(train=f"{folder}/train", val=f"{folder}/val")
-        return self._study.config.datasets.classification or drawn
+        folder = self.crops if self.cropped else f"{self.world}/classification"
+        made = ClassificationDataset(train=f"{folder}/train", val=f"{folder}/val")
+        return self._study.config.datasets.classification or made
+
+    @property
+    def cropped(self) -> str:
+        """The data set whose objects are cut out to pre-train on; empty where there are other pictures."""
+        return self._study.config.cropped
+
+    def crops_inputs(self) -> dict[str, Any]:
+        """What they are cut out of: annotations, and the check of the data, without which nothing is made of it."""
+        if not self.cropped:
+            return {}
+        sets = {f"{split}_annotations": self.annotations(self.cropped, split) for split in ("train", "val")}
+        return sets | {"checked": self.check_of(self.cropped, self.check)}
+
+    def crops_options(self) -> dict[str, Any]:
+        """Options of the command that cuts them out, beside those."""
+        if not self.cropped:
+            return {}
+        images = {f"{split}_images": self.image_set(self.cropped, split).images for split in ("train", "val")}
+        # As much larger than what a classifier sees as the miniature world's pictures are.
+        return images | {"side": round(1.25 * self._study.scale.classification.image_side)}
 
     # Subsets
 
-    def _subset_file(self, what: str, name: str) -> str:
-        return f"{self.data}/subsets/{what}_{name}.json"
+    def _subset_file(self, what: str, train_set: str, name: str) -> str:
+        folder = f"shares-{train_set}" if name in SHARES else "subsets"
+        return f"{self.data}/{folder}/{what}_{name}.json"
 
     def subset_files(self, what: str) -> list[str]:
-        """The `instances` or `manifest` file of each nested subset."""
-        return [self._subset_file(what, name) for name in self._study.scale.subsets]
+        """The `instances` or `manifest` file of each nested subset of COCO."""
+        return [self._subset_file(what, "coco", name) for name in self._study.scale.subsets]
+
+    def share_files(self, what: str) -> list[str]:
+        """The same of each share of a data set on which advice trains: patterns with `{train_set}`."""
+        return [self._subset_file(what, "{train_set}", name) for name in SHARES if name != "all"]
+
+    def share_sizes(self) -> list[str]:
+        """The shares as NAME=SIZE."""
+        return [f"{name}={100 * share:g}%" for name, share in SHARES.items() if name != "all"]
 
     def subset_sizes(self) -> list[str]:
         """The subsets as NAME=SIZE; with val2014 given, 35k is all of train2017 within it, the paper's val35k."""
@@ -208,11 +246,25 @@ class DataLayout:
         if train_set == "classification":
             return dict(self.classification())
         sets = {split: self.image_set(train_set, split) for split in ("train", "val")}
-        options = {f"{split}_images": each.images for split, each in sets.items()}
+        options: dict[str, Any] = {f"{split}_images": each.images for split, each in sets.items()}
         options |= {f"{split}_annotations": each.annotations for split, each in sets.items()}
         detectors = {each.detector for each in self._study.recipes.values() if each.train_set == train_set}
         learned = {"mask_rcnn": "masks", "cascade_mask_rcnn": "masks", "keypoint_rcnn": "keypoints"}
-        return options | {"needs": sorted({learned[name] for name in detectors & learned.keys()})}
+        options["needs"] = sorted({learned[name] for name in detectors & learned.keys()})
+        return options | (self._drawn() if train_set == "coco" else {})
+
+    def _drawn(self) -> dict[str, Any]:
+        """The subsets of given numbers of real images, and the file within whose images they are drawn.
+
+        All of them, where an experiment that is asked for trains on one: one job draws them together.
+        """
+        given = self._study.config.datasets.coco
+        asked = self._study.needed_runs(self._study.config.experiments)
+        if given is None or all(run.recipe.subset == "all" for run in asked):
+            return {}
+        numbers = [size for size in self.subset_sizes() if not size.endswith(("%", "=all"))]
+        within = {"within": given.val2014_annotations} if given.val2014_annotations else {}
+        return {"subsets": numbers, **within} if numbers else {}
 
     def checked_inputs(self, train_set: str) -> dict[str, Any]:
         """What must be there before a data set can be checked."""

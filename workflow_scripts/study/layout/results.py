@@ -1,8 +1,11 @@
 """Where everything of a study lies, and which files each job reads: lookups by name, nothing parsed apart."""
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
+from workflow_scripts.jobs.sheet import digest
+from workflow_scripts.study.compiled.experiments import ADVICE, Kind
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.requirements import missing
 from workflow_scripts.study.compiled.segments import Run
@@ -28,6 +31,9 @@ class Layout(DataLayout):
         self.pictures = f"{self.root}/detections/{{train_set}}.json"
         self.differences = f"{self.root}/detections/{{train_set}}-differences.csv"
         self.verdicts = f"{self.root}/verdicts.json"
+        self.report = f"{self.root}/report.html"
+        self.advice = f"{self.root}/advice/advice.json"
+        self.advice_page = f"{self.root}/advise.html"
         self.sheets = f"{self.root}/jobs"
         self.logs = f"{self.root}/logs"
         self.benchmarks = f"{self.root}/benchmarks"
@@ -114,6 +120,17 @@ class Layout(DataLayout):
         evaluated = self.table_of(experiment).endswith("-evaluations.csv")
         return [self.intervals.format(experiment=experiment)] if evaluated else []
 
+    # Advice
+
+    def advice_subsets(self) -> dict[str, str]:
+        """The manifest of each share of the images that advice trains on."""
+        arms = self._study.experiments[ADVICE].arms
+        return {arm.subset: self.manifest(arm.train_set, "train", arm.subset) for arm in arms}
+
+    def trainings_of(self, experiment: str, chosen: Chosen) -> list[str]:
+        """Lines of metrics of each segment behind an experiment, those of searches and of classifiers among them."""
+        return self._trainings([experiment], chosen)
+
     def table(self, name: str) -> list[str]:
         """CSV, Markdown and LaTeX of a table."""
         return [f"{self.root}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")]
@@ -166,18 +183,23 @@ class Layout(DataLayout):
 
     # Report
 
-    def named(self, figures: bool) -> list[str]:
-        """All experiments that are figures, or those that are tables."""
-        return [name for name, each in self._study.experiments.items() if each.is_figure == figures]
+    def pages(self) -> list[str]:
+        """What answers what the configuration asks for."""
+        reported = self.asked("figure") + self.asked("table")
+        return [self.report] * bool(reported) + [self.advice_page] * bool(self.asked("advice"))
 
-    def asked(self, figures: bool) -> list[str]:
-        """The experiments of the configuration that are figures, or those that are tables."""
+    def named(self, kind: Kind) -> list[str]:
+        """All experiments of a kind."""
+        return [name for name, each in self._study.experiments.items() if each.kind == kind]
+
+    def asked(self, kind: Kind) -> list[str]:
+        """The experiments of the configuration that are of a kind."""
         names = self._study.config.experiments
-        return [name for name in names if self._study.experiments[name].is_figure == figures]
+        return [name for name in names if self._study.experiments[name].kind == kind]
 
     def asked_tables(self, kind: str = "") -> list[str]:
         """Tidy tables behind the asked figures and tables; with a kind, only `evaluations` or `training`."""
-        tables = [self.table_of(name) for name in self.asked(True) + self.asked(False)]
+        tables = [self.table_of(name) for name in self.asked("figure") + self.asked("table")]
         return [table for table in tables if table.endswith(f"{kind}.csv")]
 
     def asked_searches(self) -> list[str]:
@@ -201,7 +223,7 @@ class Layout(DataLayout):
     def asked_metrics(self, chosen: Chosen) -> list[str]:
         """Metrics of the evaluations that asked figures read, of categories too."""
         return _once(
-            file for name in self.asked(True) for file in self._evaluated(name, chosen, "metrics.json")
+            file for name in self.asked("figure") for file in self._evaluated(name, chosen, "metrics.json")
         )
 
     def asked_recipes(self, chosen: Chosen) -> list[str]:
@@ -219,15 +241,52 @@ class Layout(DataLayout):
 
     def asked_checks(self, pattern: str) -> list[str]:
         """Reports of the checks of all data that the asked experiments train on, whatever searches choose."""
-        recipes = [run.recipe for run in self._study.needed_runs(self._study.config.experiments)]
+        recipes = self._asked_recipes()
         begun = ["classification"] if any(recipe.pretraining == "train" for recipe in recipes) else []
         return [self.check_of(name, pattern) for name in _once([*begun, *(r.train_set for r in recipes)])]
 
     def checks_before(self, recipe_name: str) -> list[str]:
-        """Reports that a training waits for: of its own data, and before pre-training of all that is asked for."""
+        """Reports that a training waits for: of all models, and of its own data, before pre-training of all data."""
         recipe = self._study.recipes[recipe_name]
         asked = self.asked_checks(self.check) if recipe.task == "classification" else []
-        return _once([self.check_of(recipe.train_set, self.check), *asked])
+        return _once([self.check_of(recipe.train_set, self.check), *asked, self.models_of(self.models_check)])
+
+    def fit_options(self, train_set: str) -> dict[str, Any]:
+        """What the first training on a data set sees of it: options of `data/check/fit.py`."""
+        recipe = next(each for each in self._asked_recipes() if each.train_set == train_set)
+        return {
+            "image_side": max(recipe.image_sides),
+            "longest_side": recipe.longest_side,
+            "anchor_sizes": {"levels": recipe.anchors},
+            "batch": recipe.batch,
+        }
+
+    def asked_fits(self) -> list[str]:
+        """How each data set that detectors train on fits what they see."""
+        return [
+            self.fit.format(train_set=name)
+            for name in _once(each.train_set for each in self._asked_recipes())
+        ]
+
+    def _asked_recipes(self) -> list[Recipe]:
+        return [run.recipe for run in self._study.needed_runs(self._study.config.experiments)]
+
+    @cached_property
+    def tried_models(self) -> dict[str, Recipe]:
+        """A recipe of each model that the asked experiments train, whatever searches choose, by its settings."""
+        runs = self._study.needed_runs(self._study.config.experiments)
+        names = [segment.recipe for run in runs for segment in run.segments]
+        names += [f"classification-{run.recipe.model}" for run in runs if run.recipe.pretraining == "train"]
+        models: dict[str, Recipe] = {}
+        for name in _once(names):
+            recipe = self._study.recipes[name]
+            settings = (recipe.detector, recipe.model, recipe.freeze_at, recipe.detectron2)
+            models.setdefault(digest(settings), recipe)
+        return models
+
+    def models_of(self, pattern: str) -> str:
+        """`models_check` or `models_text` of these models; the name changes with their settings."""
+        return pattern.format(models=digest(sorted(self.tried_models)))
 
     def asked_pretrainings(self, chosen: Chosen) -> list[str]:
         """Summaries of the pre-trainings behind the asked runs."""
@@ -236,7 +295,10 @@ class Layout(DataLayout):
 
     def asked_trainings(self, chosen: Chosen) -> list[str]:
         """Lines of metrics of each segment behind the asked runs, those of searches and of classifiers among them."""
-        runs = self._study.needed_runs(self._study.config.experiments, chosen)
+        return self._trainings(self._study.config.experiments, chosen)
+
+    def _trainings(self, experiments: Iterable[str], chosen: Chosen) -> list[str]:
+        runs = self._study.needed_runs(experiments, chosen)
         segments = [(segment.recipe, segment.name) for run in runs for segment in run.segments]
         trained = {run.recipe.model for run in runs if run.recipe.pretraining == "train"}
         classifiers = [self.classifier_output(model, "metrics.jsonl") for model in sorted(trained)]

@@ -1,0 +1,80 @@
+"""The page that answers whether to pre-train on someone's own data: one HTML file that needs nothing beside it."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs.job import job
+from workflow_scripts.report.cost import cost, planned
+from workflow_scripts.report.downloads import by_stem, download, embed, shown
+from workflow_scripts.report.links import relative_link
+from workflow_scripts.tables.advice import Interval, read_advice
+from workflow_scripts.tables.tidy import number, read_evaluations
+
+
+def build(arguments: argparse.Namespace) -> str:
+    """The page as HTML. Raises `UserError` on an input that is missing or malformed."""
+    template = Path(arguments.template)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["interval"] = _interval
+    if not template.is_file():
+        raise UserError(f"{template}: no such template. It is `reports/advice.html.j2`.")
+    return environment.get_template(template.name).render(_content(arguments))
+
+
+def _content(arguments: argparse.Namespace) -> dict[str, Any]:
+    ((_, figures),) = by_stem(arguments.figures, "figure").items()
+    table, output = Path(arguments.table), arguments.output
+    saved = [download(path, output) for path in figures]
+    return {
+        "advice": read_advice(arguments.advice),
+        "image": embed(shown(figures)),
+        "downloads": [*saved, download(table, output, label="data (CSV)")],
+        "facts": arguments.facts,
+        "cost": cost(
+            arguments.trainings,
+            list(dict.fromkeys(read_evaluations(table)["source"])),
+            arguments.planned,
+        ),
+        "files": [(path, relative_link(path, output)) for path in (arguments.advice, arguments.table)],
+    }
+
+
+def _interval(interval: Interval) -> str:
+    """`6.1` and its interval on a line of its own, in a cell."""
+    if interval.low is None or interval.high is None:
+        return number(interval.value)
+    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
+
+
+def main() -> None:
+    """Command line: advice and its figure -> one HTML page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--advice", required=True, help="JSON of report/advice")
+    parser.add_argument("--table", required=True, help="the tidy CSV that it was made from")
+    parser.add_argument("--figures", nargs="+", required=True, help="PNG, PDF and SVG of figures/advice")
+    parser.add_argument("--trainings", nargs="*", default=[], help="metrics.jsonl of each training")
+    parser.add_argument("--facts", nargs="*", default=[], help="sentences on what was done")
+    parser.add_argument(
+        "--planned", type=planned, required=True, help="JSON: hours, device, training, evaluation"
+    )
+    parser.add_argument("--template", required=True, help="reports/advice.html.j2")
+    parser.add_argument("--output", required=True, help="HTML file; links are relative to its folder")
+    arguments = parser.parse_args()
+    page = build(arguments)
+    with write_atomically(arguments.output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    job(main)

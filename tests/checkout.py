@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,3 +175,18 @@ def drawn(name: str) -> set[str]:
 
 def typeset(name: str) -> set[str]:
     return {f"tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")}
+
+
+def checks(study: Study, *names: str) -> set[str]:
+    """The reports of the checks of data sets."""
+    layout = Layout(study)
+    paths = [
+        layout.check_of(name, pattern) for name in names for pattern in (layout.check, layout.check_text)
+    ]
+    return {path.split("/", 2)[2] for path in paths}
+
+
+def commands(checkout: Checkout, *arguments: str) -> list[str]:
+    """What `--printshellcmds` prints of the jobs of a dry run."""
+    done = checkout.snakemake("--dry-run", "--printshellcmds", *arguments)
+    return re.findall(r"^Shell command: (python -m .*)$", done.stdout + done.stderr, re.MULTILINE)

@@ -85,3 +85,12 @@ def complete_data(real_data: dict[str, Any]) -> dict[str, Any]:
     keypoints = {split: coco[split]["annotations"] for split in ("train", "val")}
     part = {"folder": folder, "split": "train"}
     return real_data | {"coco": coco | {"keypoints": keypoints}, "voc": {"train": [part], "val": part}}
+
+
+@pytest.fixture
+def given_data(complete_data: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """`complete_data` with files of keypoints of their own."""
+    keypoints = {split: str(tmp_path / f"keypoints_{split}.json") for split in ("train", "val")}
+    for path in keypoints.values():
+        Path(path).touch()
+    return complete_data | {"coco": complete_data["coco"] | {"keypoints": keypoints}}

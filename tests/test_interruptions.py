@@ -31,10 +31,7 @@ from workflow_scripts.jobs.sheet import Sheet, write_sheet
 from workflow_scripts.models.build import backbone_weights, build
 from workflow_scripts.models.tensors import save_tensors, tensors_digest
 from workflow_scripts.training.lock import Superseded
-from workflow_scripts.training.loop import NonFiniteLoss, Window
-from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
-from workflow_scripts.training.segment import _check_finite
 from workflow_scripts.training.state import State, load_state, save_state
 
 OPTIONS = ("--log-period", "2", "--save-period", "4")
@@ -339,21 +336,6 @@ def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:
     assert metrics(tmp_path / "progress") == [{"iteration": 5}]
 
 
-def test_weights_that_are_not_finite_are_not_saved() -> None:
-    _check_finite(State(3, {"weight": torch.ones(2)}, {}))
-    with pytest.raises(NonFiniteLoss, match="iteration 3: weights bias are not finite"):
-        _check_finite(State(3, {"weight": torch.ones(2), "bias": torch.tensor([1.0, torch.inf])}, {}))
-
-
-def test_divergence_names_the_iteration_its_losses_and_its_rate() -> None:
-    """Of iterations 7, 8 and 9, since the last line of metrics, the second."""
-    window = Window()
-    for loss, rate in ((1.0, 0.1), (torch.inf, 0.2), (2.0, 0.3)):
-        window.add({"loss_cls": torch.tensor(loss)}, rate, [])
-    with pytest.raises(NonFiniteLoss, match=r"iteration 8: losses \{'loss_cls': inf\}, learning rate 0\.2;"):
-        window.line(10, Processes(0, 1, "cpu"))
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 40 MB: room for one state and what is written beside it."""
@@ -411,11 +393,7 @@ def test_25_kills_at_random_moments_lose_nothing(world: TinyWorld, tmp_path: Pat
 
 
 def _compare(folder: Path) -> None:
-    for name in (
-        "state.safetensors",
-        "metrics.jsonl",
-        "checkpoints/50.safetensors",
-        "checkpoints/100.safetensors",
-    ):
+    checkpoints = [f"checkpoints/{iteration}.safetensors" for iteration in (50, 100)]
+    for name in ("state.safetensors", "metrics.jsonl", *checkpoints):
         assert filecmp.cmp(folder / "killed" / name, folder / "undisturbed" / name, shallow=False), name
     assert not (folder / "killed/progress").exists()

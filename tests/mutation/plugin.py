@@ -25,6 +25,7 @@ LEFT_OUT = {
     "test_setup.py",
     "test_slurm.py",
     "test_system.py",
+    "test_targets.py",
     "test_terminal.py",
     "test_terminal_run.py",
     "test_workflow.py",

@@ -17,8 +17,8 @@ def in_words(found: Design, config: StudyConfig, scale: Scale) -> str:
     lengths = ", ".join(f"{length:,} on {_of_images(share)}" for share, length in found.lengths.items())
     return (
         f"Advice within {duration(60 * config.advice.minutes)} on {count(devices, device(scale))}: both "
-        f"initialisations, {count(len(found.seeds), 'seed')}, iterations: {lengths}, and half of each; some "
-        f"{duration(found.seconds / devices)} in all"
+        f"initialisations, {count(len(found.seeds), 'seed')}, iterations: {lengths}, and half of each; "
+        f"{duration(found.seconds / devices)} by the scale's costs, which leaves room for a slower machine"
     )
 
 

@@ -21,8 +21,12 @@ SHARES = {"all": 1.0, "half": 1 / 2, "quarter": 1 / 4, "eighth": 1 / 8, "sixteen
 FEWEST_SHARES = 2
 MOST_X = 6
 """No training is longer than this many x, the length at which the paper's models from random init have caught up."""
+LEAST_X = 0.4
+"""The longest training is at least this many x: parts of the images are given up for it."""
 WARMUPS = 2
 """The shortest training is this many warm-ups long."""
+PLANNED = 0.7
+"""Of the budget: the rest is for jobs of seconds, and for a machine slower than the one whose costs the scale holds."""
 SHORTEST = 5
 """Iterations in which a rate can drop twice."""
 TITLE = "Whether to pre-train, by number of images"
@@ -61,7 +65,7 @@ def design(config: StudyConfig, scale: Scale) -> Design | str:
     """The most shares of the images, and the longest trainings on them, for which there is budget; or why none are."""
     if config.models[0] not in MODELS:
         return f"config.yaml: models: found {config.models[0]}, expected one of {', '.join(MODELS)}"
-    budget = 60 * config.advice.minutes * config.advice.devices
+    budget = PLANNED * 60 * config.advice.minutes * config.advice.devices
     for number in range(len(SHARES), FEWEST_SHARES - 1, -1):
         shares = list(SHARES)[:number]
         fixed, slope = _seconds(config, scale, shares)
@@ -71,10 +75,10 @@ def design(config: StudyConfig, scale: Scale) -> Design | str:
             lengths = {share: 2 * round(length * math.sqrt(SHARES[share]) / 2) for share in shares}
             experiment = Experiment(ADVICE, TITLE, tuple(_arms(config, shares)))
             return Design(experiment, lengths, config.advice.seeds, fixed + slope * length)
-    fixed, slope = _seconds(config, scale, list(SHARES)[:FEWEST_SHARES])
-    needed = math.ceil(
-        (fixed + slope * _least(scale, list(SHARES)[:FEWEST_SHARES])) / 60 / config.advice.devices
-    )
+    fewest = list(SHARES)[:FEWEST_SHARES]
+    fixed, slope = _seconds(config, scale, fewest)
+    seconds = fixed + slope * _least(scale, fewest)
+    needed = math.ceil(seconds / PLANNED / 60 / config.advice.devices)
     return (
         f"config.yaml: advice.minutes: found {config.advice.minutes:g}, expected {needed:,} at least on "
         f"{config.advice.devices} {device(scale)}s (advice.devices), for trainings of some use with "
@@ -88,9 +92,10 @@ def device(scale: Scale) -> str:
 
 
 def _least(scale: Scale, shares: list[str]) -> int:
-    """Iterations of the longer training on all images, with which the shortest of all is of some use."""
+    """Iterations of the longer training on all images, with which the shortest of all is of some use, too."""
     shortest = max(SHORTEST, WARMUPS * scale.detection.warmup.iterations)
-    return math.ceil(2 * (shortest + 1) / math.sqrt(SHARES[shares[-1]]))
+    by_shortest = math.ceil(2 * (shortest + 1) / math.sqrt(SHARES[shares[-1]]))
+    return max(by_shortest, math.ceil(LEAST_X * scale.schedule.iterations_per_x))
 
 
 def _arms(config: StudyConfig, shares: list[str]) -> list[Arm]:

@@ -38,7 +38,7 @@ def test_the_trial_asks_a_cluster_for_few_jobs(checkout: Checkout) -> None:
     found = submissions(checkout.folder, *SLURM)
     segments = [rule for each in found for rule in each["rules"] if rule == "train"]
     assert len(segments) == 23
-    assert len(found) == 25
+    assert len(found) == 26
     longest = max(each["asks"]["runtime"] for each in found)
     told = " ".join((ROOT / "docs/cluster.md").read_text().split())
     assert f"in {len(found)} submissions, each for at most {longest} minutes" in told

@@ -27,7 +27,8 @@ def test_every_kind_of_model_computes_its_losses(tmp_path: Path, monkeypatch: py
     losses = {"classifier": 1, "faster_rcnn": 4, "mask_rcnn": 5, "keypoint_rcnn": 5, "cascade_mask_rcnn": 9}
     assert {each["detector"]: len(each["losses"]) for each in tried} == losses
     text = (tmp_path / "a.txt").read_text()
-    assert "  mask_rcnn R50 GN, random: 3.0 million parameters, loss_box_reg, " in text
+    initialisation = kinds["mask_rcnn"].initialisation
+    assert f"  mask_rcnn R50 GN, {initialisation}: 3.0 million parameters, loss_box_reg, " in text
 
 
 @pytest.mark.parametrize(

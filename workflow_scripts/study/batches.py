@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from workflow_scripts.study.compiled.experiments import ADVICE
 from workflow_scripts.study.compiled.segments import Segment
 from workflow_scripts.study.compiled.study import Study
 
@@ -40,13 +41,16 @@ def batches(study: Study) -> dict[tuple[str, str, str], Batch]:
 
 
 def _series(study: Study, rule: str) -> dict[str, list[Segment]]:
-    """Segments by what they have in common: their recipe, or the search that compares their ends."""
+    """Segments by what they have in common: their recipe, or the search that compares their ends. Those of advice, which
+    share recipes with the paper's experiments and are asked for without them, are apart."""
     series: dict[str, list[Segment]] = {}
     searched = set(_searched(study))
+    advised = {segment for member in study.members.get(ADVICE, ()) for segment in member.run.segments}
     for segment in sorted(study.segments.values(), key=lambda segment: segment.start):
         evaluated = (segment.recipe, segment.name, TESTING) in study.evaluated
         if segment.recipe not in searched and (rule == "train" or evaluated):
-            series.setdefault(segment.recipe, []).append(segment)
+            name = f"{segment.recipe}-{ADVICE}" if segment in advised else segment.recipe
+            series.setdefault(name, []).append(segment)
     if rule != "train":
         ends = {
             search.name: [run.segments[-1] for run in search.runs.values()]

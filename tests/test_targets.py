@@ -38,11 +38,13 @@ def test_everything_trains_each_segment_once(fresh: Checkout) -> None:
     }
 
 
-def test_all_data_is_checked_before_any_training(fresh: Checkout) -> None:
+def test_all_given_data_is_checked_before_any_training(fresh: Checkout, real_data: dict[str, Any]) -> None:
     """The classifier waits for the detectors' data, too: it may take hours, which no refusal should come after."""
-    jobs = fresh.jobs("fig1")
-    assert jobs["check_data"] == checks(fresh.study(), "coco", "classification")
-    graph = fresh.snakemake("fig1", "--dag", "dot").stdout
+    changes = {"datasets": {name: real_data[name] for name in ("coco", "classification")}}
+    jobs = fresh.jobs("fig1", **changes)
+    assert jobs["check_data"] == checks(fresh.study(**changes), "coco", "classification")
+    (fresh.folder / "given.yaml").write_text(yaml.safe_dump(changes))
+    graph = fresh.snakemake("fig1", "--dag", "dot", "--configfile", "given.yaml").stdout
     names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', graph, re.MULTILINE))
     edges = re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)
     checking = {number for number, name in names.items() if name == "check_data"}

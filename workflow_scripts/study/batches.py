@@ -41,8 +41,10 @@ def batches(study: Study) -> dict[tuple[str, str, str], Batch]:
 
 
 def _series(study: Study, rule: str) -> dict[str, list[Segment]]:
-    """Segments by what they have in common: their recipe, or the search that compares their ends. Those of advice, which
-    share recipes with the paper's experiments and are asked for without them, are apart."""
+    """Segments by what they have in common: their recipe, or the search that compares their ends.
+
+    Those of advice, which share recipes with the paper's experiments and are asked for without them, are apart.
+    """
     series: dict[str, list[Segment]] = {}
     searched = set(_searched(study))
     advised = {segment for member in study.members.get(ADVICE, ()) for segment in member.run.segments}

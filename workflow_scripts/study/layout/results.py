@@ -241,15 +241,29 @@ class Layout(DataLayout):
 
     def asked_checks(self, pattern: str) -> list[str]:
         """Reports of the checks of all data that the asked experiments train on, whatever searches choose."""
-        recipes = self._asked_recipes()
-        begun = ["classification"] if any(recipe.pretraining == "train" for recipe in recipes) else []
-        return [self.check_of(name, pattern) for name in _once([*begun, *(r.train_set for r in recipes)])]
+        return [self.check_of(name, pattern) for name in self._asked_data()]
 
     def checks_before(self, recipe_name: str) -> list[str]:
-        """Reports that a training waits for: of all models, and of its own data, before pre-training of all data."""
+        """Reports that a training waits for: of all models, of its own data, and before pre-training of all given data.
+
+        Nothing is wrong with data that are drawn, and the target may need none of them.
+        """
         recipe = self._study.recipes[recipe_name]
-        asked = self.asked_checks(self.check) if recipe.task == "classification" else []
-        return _once([self.check_of(recipe.train_set, self.check), *asked, self.models_of(self.models_check)])
+        waits = [recipe.train_set]
+        if recipe.task == "classification":
+            waits += [
+                name for name in self._asked_data() if "world" not in self.image_source(f"{name}-train")
+            ]
+        return [
+            *(self.check_of(name, self.check) for name in _once(waits)),
+            self.models_of(self.models_check),
+        ]
+
+    def _asked_data(self) -> list[str]:
+        recipes = self._asked_recipes()
+        begun = ["classification"] if any(recipe.pretraining == "train" for recipe in recipes) else []
+        cut = [self.cropped] if self.cropped else []
+        return _once([*begun, *cut, *(recipe.train_set for recipe in recipes)])
 
     def fit_options(self, train_set: str) -> dict[str, Any]:
         """What the first training on a data set sees of it: options of `data/check/fit.py`."""

@@ -1,6 +1,7 @@
 """Checks of annotation files before any training: each kind of damage, what is said of it, and what is left alone."""
 
 import copy
+import gzip
 import hashlib
 import json
 import re
@@ -54,6 +55,11 @@ def each(split: str = "train", **fields: Any) -> Spoil:
 def image(**fields: Any) -> Spoil:
     """Change fields of the first image to train on."""
     return lambda dataset: dataset.train["images"][0].update(fields)
+
+
+def image_of(number: int, name: str) -> Json:
+    """An entry of `images`."""
+    return {"id": number, "file_name": name, "width": WIDTH, "height": HEIGHT}
 
 
 def categories(split: str, *named: tuple[int, str]) -> Spoil:
@@ -168,6 +174,8 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "area negative": (first(area=-1), (FIRST, "area is -1")),
     "areas 0": (each("val", area=0), ("annotation id 202", "area is 0", "6 of 6 annotations", "up to 1%")),
     "area as text": (first(area="220"), ("annotations[0]", "got `str`", "$.area")),
+    "area true": (first("val", area=True), ("annotations[0]", "got `bool`", "$.area")),
+    "area false": (first(area=False), ("annotations[0]", "got `bool`", "$.area")),
     "area null": (raw('"area": 220.0', '"area": null'), ("annotations[0]", "`null`", "$.area")),
     "areas larger than boxes": (each(area=2400), ("area is 2400", "its box 20 x 11", "8 of 8")),
     "crowd missing": (first("val", iscrowd=None), ("annotation id 202", "iscrowd is missing", "repair", "0")),
@@ -181,13 +189,33 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "annotation id 2^70": (first(id=2**70), (f"id is {2**70}",)),
     "annotation id as text": (first(id="2"), ("annotations[0]", "got `str`", "$.id")),
     "annotation ids twice": (each(id=7), ("`annotations`: id 7 is there 8 times",)),
-    "image id negative": (image(id=-4), ("image_id 1, the id of none",)),
+    "image id negative": (image(id=-4), ("image_id 1, the id of none", "Expected one of theirs")),
     "image id negative, without annotations": (
         lambda dataset: dataset.train["images"].append(dataset.train["images"][0] | {"id": -4}),
         ("image id -4", "id is -4"),
     ),
+    "image id 2^70": (
+        lambda dataset: dataset.train["images"].append(image_of(2**70, "more.png")),
+        (f"image id {2**70} (more.png)", "from 0 to 2^53"),
+    ),
+    "image id beyond what a float tells apart": (
+        lambda dataset: dataset.train["images"].append(image_of(2**53 + 1, "more.png")),
+        (f"id is {2**53 + 1}", "from 0 to 2^53"),
+    ),
+    "image id true": (image(id=True), ("images[0]", "got `bool`", "$.id", "correct the export")),
+    "image ids twice": (image(id=2), ("`images`: id 2 is there 2 times", "Expected each id once")),
     "image of an annotation unknown": (first(image_id=999), ("image_id 999, the id of none",)),
     "category unknown": (first(category_id=999), ("category_id 999, the id of none",)),
+    "category id 2^70": (categories("train", (2**70, "a"), (4, "b")), (f"category id {2**70} ('a')", "2^53")),
+    "category id true": (categories("train", (True, "a"), (4, "b")), ("categories", "got `bool`", "$[0].id")),
+    "category ids twice": (
+        categories("train", (3, "a"), (3, "b")),
+        ("`categories`: id 3 is there 2 times", "Expected each id once; remove the copies"),
+    ),
+    "category names twice": (
+        categories("train", (3, "a"), (4, "a")),
+        ("`categories`: name 'a' is there 2 times", "Expected each name once; remove the copies"),
+    ),
     "category id negative": (categories("train", (-1, "a"), (4, "b")), ("category id -1 ('a')", "2^53")),
     # categories
     "categories none": (
@@ -213,6 +241,19 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     # the file
     "no objects": (lambda dataset: dataset.train.update(annotations=[]), ("0 entries, no object",)),
     "a list": (lambda dataset: setattr(dataset, "train", []), ("Expected `object`, got `array`",)),
+    "packed": (
+        lambda dataset: setattr(dataset, "train", gzip.compress(json.dumps(dataset.train).encode())),
+        ("It begins with b'\\x1f\\x8b", "Expected a COCO annotation file", "unpack it"),
+    ),
+    "pointer of Git LFS": (
+        lambda dataset: setattr(dataset, "train", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("It begins with b'version https://'", "fetch it anew"),
+    ),
+    "empty file": (lambda dataset: setattr(dataset, "train", b""), ("train.json: the file is empty",)),
+    "images of no annotation file": (
+        lambda dataset: dataset.train.pop("images"),
+        ("required field `images`",),
+    ),
     "cut short": (raw("}]}", ""), ("not JSON", "cut short")),
     "nested": (raw('"keypoints": [6', f'"keypoints": {"[" * 100_000}[6'), ("nested too deeply",)),
     "byte order mark": (raw('{"images"', '\ufeff{"images"'), ("byte order mark",)),

@@ -352,6 +352,62 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"results": "x" * 256},
         ["config.yaml: results: expected at most 1000 bytes, and 255 to a name", "found 'xxx", " ..."],
     ),
+    "results over the workflow's code": (
+        {"results": f"{ROOT}/rules/mine"},
+        ["config.yaml: results: found", "rules/mine', a folder of the workflow itself", "for results alone"],
+    ),
+    "results over the repository": ({"results": f"{ROOT}/.git"}, [".git', a folder of the workflow itself"]),
+    "results by a variable": (
+        {"results": "$HOME/x"},
+        [
+            "config.yaml: results: expected a path written out: nothing replaces ~ or variables",
+            "found '$HOME/x'",
+        ],
+    ),
+    "results with a space at its end": (
+        {"results": "results "},
+        ["config.yaml: results: expected a path without spaces at its ends; found 'results '"],
+    ),
+    "results like an option": (
+        {"results": "-x"},
+        ["config.yaml: results: expected a path that no command takes for an option", "found '-x'"],
+    ),
+    "results on a server": (
+        {"results": "s3://bucket/x"},
+        ["config.yaml: results: expected a folder, not a URL; found 's3://bucket/x'"],
+    ),
+    "scale by another name": (
+        {"numbers": {"name": "../../x"}},
+        [
+            "scales/smoke.yaml with `numbers` of config.yaml: name: unknown key",
+            "called as its file: remove it",
+        ],
+    ),
+    "schedules without number": (
+        {"schedules": [f"{2 + each / 1000}x" for each in range(5000)]},
+        ["config.yaml: schedules: ", "at most 50 items", "not 5000; found ['2.0x'", " ..."],
+    ),
+    "split by an impossible seed": (
+        {
+            "datasets": {
+                "coco": {"annotations": "x", "images": "x", "validation": 0.2, "seed": 2**70},
+            }
+        },
+        ["config.yaml: datasets.coco.seed: ", "less than 2147483648"],
+    ),
+    "true for minutes": ({"advice": {"minutes": True}}, ["config.yaml: advice.minutes: expected a number"]),
+    "advice of one seed twice": (
+        {"advice": {"seeds": [0, 0]}},
+        ["config.yaml: advice.seeds: listed twice: 0; expected each once; found [0, 0]"],
+    ),
+    "annotations over-long": (
+        {"datasets": {"coco": {"annotations": "x" * 5000, "images": "docs", "validation": 0.2}}},
+        ["config.yaml: datasets.coco.annotations: found 'xxx", "expected a file that exists"],
+    ),
+    "weights over-long": (
+        {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": "x" * 5000}}}},
+        ["config.yaml: pretraining.fetch.R50_GN.source: found 'xxx", "expected a file that exists, or a URL"],
+    ),
     "weights that are not there": (
         {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": "nowhere.pkl"}}}},
         [
@@ -366,6 +422,20 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "a URL that begins with http, https",
         ],
     ),
+    **{
+        f"weights from {source}": (
+            {"pretraining": {"fetch": {"R50_GN": WEIGHTS | {"source": source}}}},
+            [f"pretraining.fetch.R50_GN.source: found {source!r}, expected a URL with a host and a path"],
+        )
+        for source in (
+            "http://",
+            "https:///w.pkl",
+            "http://[::1/w",
+            "http://a:99999/w",
+            "http://a b/w",
+            "ftp://a",
+        )
+    },
     "masks against the detector": (
         {"numbers": {"detection": {"detectron2": {"MODEL.MASK_ON": False}}}},
         ["detection.detectron2.MODEL.MASK_ON: found False, expected no value", "coco: {masks: false}"],
@@ -398,6 +468,32 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "correct the key or its value",
         ],
     ),
+    "detectron2 setting below one that is no section": (
+        {"numbers": {"detection": {"detectron2": {"MODEL.RPN.NMS_THRESH.X": 1}}}},
+        ["detection.detectron2.MODEL.RPN.NMS_THRESH.X: found 1", "correct the key or its value"],
+    ),
+    "detectron2 section as a value": (
+        {"numbers": {"heads": {"mask_rcnn": {"MODEL.RPN": {"NMS_THRESH": 0.5}}}}},
+        ["heads.mask_rcnn.MODEL.RPN: found {'NMS_THRESH': 0.5}", "no section: write each of its keys"],
+    ),
+    "value in place of a detectron2 section": (
+        {"numbers": {"heads": {"mask_rcnn": {"MODEL.RPN": 1}}}},
+        ["heads.mask_rcnn.MODEL.RPN: found 1", "Type mismatch", "correct the key or its value"],
+    ),
+    "detectron2 setting that is not finite": (
+        {"numbers": {"detection": {"detectron2": {"MODEL.RPN.NMS_THRESH": float("nan")}}}},
+        ["detection.detectron2.MODEL.RPN.NMS_THRESH: found nan", "finite numbers"],
+    ),
+    **{
+        f"anchors {sizes}": (
+            {"numbers": {"detection": {"detectron2": {"MODEL.ANCHOR_GENERATOR.SIZES": sizes}}}},
+            [
+                f"MODEL.ANCHOR_GENERATOR.SIZES: found {sizes}",
+                "sizes in pixels above 0, in a list for each level",
+            ],
+        )
+        for sizes in ([], [[]], [["a"]], [[0]], [[-8], [16]], [[True]])
+    },
     "backbone that no model has": (
         {"numbers": {"backbones": {"R5O": {}}}},
         [
@@ -411,6 +507,14 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "colour of no name": (
         {"figures": {"colours": {"random": "bluish"}}},
         ["config.yaml: figures: colours.random is 'bluish'; expected a colour such as"],
+    ),
+    "colour that shows nothing": (
+        {"figures": {"colours": {"random": "None"}}},
+        ["config.yaml: figures: colours.random is 'None'; expected a colour"],
+    ),
+    "one colour for both": (
+        {"figures": {"colours": {"random": "teal", "pretrained": "teal"}}},
+        ["config.yaml: figures: colours.random and colours.pretrained are both 'teal'; expected two"],
     ),
     "figure of a wall": (
         {"figures": {"width": 1e9}},

@@ -17,6 +17,8 @@ from workflow_scripts.errors import command
 Json = dict[str, Any]
 WIDTH, HEIGHT = 60, 40
 Spoil = Callable[["Dataset"], object]
+RUNS = {"size": [HEIGHT, WIDTH], "counts": [100, 50, WIDTH * HEIGHT - 150]}
+FIRST = "annotation id 2 of image id 1 (train1.png)"
 
 
 class Dataset:
@@ -113,3 +115,67 @@ def run(words: Sequence[str], monkeypatch: pytest.MonkeyPatch, main: Callable[[]
         command(main)
     assert isinstance(ended.value.code, int)
     return ended.value.code
+
+
+def first(split: str = "train", **fields: Any) -> Spoil:
+    """Change fields of a file's first annotation; None removes one."""
+
+    def spoil(dataset: Dataset) -> None:
+        entry = getattr(dataset, split)["annotations"][0]
+        entry.update(fields)
+        for name in [name for name, value in fields.items() if value is None]:
+            del entry[name]
+
+    return spoil
+
+
+def each(split: str = "train", **fields: Any) -> Spoil:
+    """Change fields of all annotations of a file."""
+
+    def spoil(dataset: Dataset) -> None:
+        for entry in getattr(dataset, split)["annotations"]:
+            entry.update(copy.deepcopy(fields))
+
+    return spoil
+
+
+def image(**fields: Any) -> Spoil:
+    """Change fields of the first image to train on."""
+    return lambda dataset: dataset.train["images"][0].update(fields)
+
+
+def image_of(number: int, name: str) -> Json:
+    """An entry of `images`."""
+    return {"id": number, "file_name": name, "width": WIDTH, "height": HEIGHT}
+
+
+def categories(split: str, *named: tuple[int, str]) -> Spoil:
+    """Put categories in a file's place of its own; its annotations are all of the first."""
+
+    def spoil(dataset: Dataset) -> None:
+        content = getattr(dataset, split)
+        content["categories"] = [{"id": number, "name": name} for number, name in named]
+        for entry in content["annotations"]:
+            entry["category_id"] = named[0][0]
+
+    return spoil
+
+
+def raw(old: str, new: str) -> Spoil:
+    """Change the text of the file to train on."""
+
+    def spoil(dataset: Dataset) -> None:
+        text = json.dumps(dataset.train)
+        assert old in text
+        dataset.train = text.replace(old, new, 1).encode()  # type: ignore[assignment]
+
+    return spoil
+
+
+def report_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, *needs: str) -> dict[str, Json]:
+    """What was found in data that passes, by kind."""
+    dataset.write()
+    assert run(dataset.arguments(needs), monkeypatch) == 0
+    report = json.loads((dataset.folder / "check.json").read_text())
+    assert report["errors"] == 0
+    return {entry["kind"]: entry for entry in report["found"]}

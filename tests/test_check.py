@@ -1,86 +1,32 @@
-"""Checks of annotation files before any training: each kind of damage, what is said of it, and what is left alone."""
+"""Checks of annotation files before any training: each kind of damage, and what is said of it."""
 
-import copy
-import hashlib
+import gzip
 import json
-import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.checked import HEIGHT, WIDTH, Dataset, Json, Spoil, many, run
-from workflow_scripts.data import voc
-from workflow_scripts.data.check import annotations, folders, geometry, images, nested, pictures
-from workflow_scripts.data.check import categories as categories_module
-from workflow_scripts.data.check.findings import Kind
-from workflow_scripts.data.world.__main__ import draw_world
-from workflow_scripts.data.world.settings import Settings
-from workflow_scripts.files import write_json
-
-ROOT = Path(__file__).parents[1]
+from tests.checked import (
+    FIRST,
+    HEIGHT,
+    RUNS,
+    WIDTH,
+    Dataset,
+    Spoil,
+    categories,
+    each,
+    first,
+    image,
+    image_of,
+    raw,
+    run,
+)
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return Dataset(tmp_path)
 
-
-def first(split: str = "train", **fields: Any) -> Spoil:
-    """Change fields of a file's first annotation; None removes one."""
-
-    def spoil(dataset: Dataset) -> None:
-        entry = getattr(dataset, split)["annotations"][0]
-        entry.update(fields)
-        for name in [name for name, value in fields.items() if value is None]:
-            del entry[name]
-
-    return spoil
-
-
-def each(split: str = "train", **fields: Any) -> Spoil:
-    """Change fields of all annotations of a file."""
-
-    def spoil(dataset: Dataset) -> None:
-        for entry in getattr(dataset, split)["annotations"]:
-            entry.update(copy.deepcopy(fields))
-
-    return spoil
-
-
-def image(**fields: Any) -> Spoil:
-    """Change fields of the first image to train on."""
-    return lambda dataset: dataset.train["images"][0].update(fields)
-
-
-def categories(split: str, *named: tuple[int, str]) -> Spoil:
-    """Put categories in a file's place of its own; its annotations are all of the first."""
-
-    def spoil(dataset: Dataset) -> None:
-        content = getattr(dataset, split)
-        content["categories"] = [{"id": number, "name": name} for number, name in named]
-        for entry in content["annotations"]:
-            entry["category_id"] = named[0][0]
-
-    return spoil
-
-
-def raw(old: str, new: str) -> Spoil:
-    """Change the text of the file to train on."""
-
-    def spoil(dataset: Dataset) -> None:
-        text = json.dumps(dataset.train)
-        assert old in text
-        dataset.train = text.replace(old, new, 1).encode()  # type: ignore[assignment]
-
-    return spoil
-
-
-RUNS = {"size": [HEIGHT, WIDTH], "counts": [100, 50, WIDTH * HEIGHT - 150]}
-FIRST = "annotation id 2 of image id 1 (train1.png)"
 
 ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     # boxes
@@ -168,6 +114,8 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "area negative": (first(area=-1), (FIRST, "area is -1")),
     "areas 0": (each("val", area=0), ("annotation id 202", "area is 0", "6 of 6 annotations", "up to 1%")),
     "area as text": (first(area="220"), ("annotations[0]", "got `str`", "$.area")),
+    "area true": (first("val", area=True), ("annotations[0]", "got `bool`", "$.area")),
+    "area false": (first(area=False), ("annotations[0]", "got `bool`", "$.area")),
     "area null": (raw('"area": 220.0', '"area": null'), ("annotations[0]", "`null`", "$.area")),
     "areas larger than boxes": (each(area=2400), ("area is 2400", "its box 20 x 11", "8 of 8")),
     "crowd missing": (first("val", iscrowd=None), ("annotation id 202", "iscrowd is missing", "repair", "0")),
@@ -181,13 +129,33 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "annotation id 2^70": (first(id=2**70), (f"id is {2**70}",)),
     "annotation id as text": (first(id="2"), ("annotations[0]", "got `str`", "$.id")),
     "annotation ids twice": (each(id=7), ("`annotations`: id 7 is there 8 times",)),
-    "image id negative": (image(id=-4), ("image_id 1, the id of none",)),
+    "image id negative": (image(id=-4), ("image_id 1, the id of none", "Expected one of theirs")),
     "image id negative, without annotations": (
         lambda dataset: dataset.train["images"].append(dataset.train["images"][0] | {"id": -4}),
         ("image id -4", "id is -4"),
     ),
+    "image id 2^70": (
+        lambda dataset: dataset.train["images"].append(image_of(2**70, "more.png")),
+        (f"image id {2**70} (more.png)", "from 0 to 2^53"),
+    ),
+    "image id beyond what a float tells apart": (
+        lambda dataset: dataset.train["images"].append(image_of(2**53 + 1, "more.png")),
+        (f"id is {2**53 + 1}", "from 0 to 2^53"),
+    ),
+    "image id true": (image(id=True), ("images[0]", "got `bool`", "$.id", "correct the export")),
+    "image ids twice": (image(id=2), ("`images`: id 2 is there 2 times", "Expected each id once")),
     "image of an annotation unknown": (first(image_id=999), ("image_id 999, the id of none",)),
     "category unknown": (first(category_id=999), ("category_id 999, the id of none",)),
+    "category id 2^70": (categories("train", (2**70, "a"), (4, "b")), (f"category id {2**70} ('a')", "2^53")),
+    "category id true": (categories("train", (True, "a"), (4, "b")), ("categories", "got `bool`", "$[0].id")),
+    "category ids twice": (
+        categories("train", (3, "a"), (3, "b")),
+        ("`categories`: id 3 is there 2 times", "Expected each id once; remove the copies"),
+    ),
+    "category names twice": (
+        categories("train", (3, "a"), (4, "a")),
+        ("`categories`: name 'a' is there 2 times", "Expected each name once; remove the copies"),
+    ),
     "category id negative": (categories("train", (-1, "a"), (4, "b")), ("category id -1 ('a')", "2^53")),
     # categories
     "categories none": (
@@ -213,6 +181,19 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     # the file
     "no objects": (lambda dataset: dataset.train.update(annotations=[]), ("0 entries, no object",)),
     "a list": (lambda dataset: setattr(dataset, "train", []), ("Expected `object`, got `array`",)),
+    "packed": (
+        lambda dataset: setattr(dataset, "train", gzip.compress(json.dumps(dataset.train).encode())),
+        ("It begins with b'\\x1f\\x8b", "Expected a COCO annotation file", "unpack it"),
+    ),
+    "pointer of Git LFS": (
+        lambda dataset: setattr(dataset, "train", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("It begins with b'version https://'", "fetch it anew"),
+    ),
+    "empty file": (lambda dataset: setattr(dataset, "train", b""), ("train.json: the file is empty",)),
+    "images of no annotation file": (
+        lambda dataset: dataset.train.pop("images"),
+        ("required field `images`",),
+    ),
     "cut short": (raw("}]}", ""), ("not JSON", "cut short")),
     "nested": (raw('"keypoints": [6', f'"keypoints": {"[" * 100_000}[6'), ("nested too deeply",)),
     "byte order mark": (raw('{"images"', '\ufeff{"images"'), ("byte order mark",)),
@@ -281,250 +262,3 @@ def test_boxes_that_are_all_corners_are_told_without_polygons_or_areas(
     dataset.write()
     assert run(dataset.arguments(needs=()), monkeypatch) == 2
     assert "all 8 boxes fit their images as corners" in capsys.readouterr().err
-
-
-def report_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, *needs: str) -> dict[str, Json]:
-    """What was found in data that passes, by kind."""
-    dataset.write()
-    assert run(dataset.arguments(needs), monkeypatch) == 0
-    report = json.loads((dataset.folder / "check.json").read_text())
-    assert report["errors"] == 0
-    return {entry["kind"]: entry for entry in report["found"]}
-
-
-def test_clean_data_passes_without_a_finding(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert report_of(dataset, monkeypatch, "masks", "keypoints") == {}
-    text = (dataset.folder / "check.txt").read_text()
-    assert text in capsys.readouterr().out
-    assert f"{dataset.folder}/train.json: 8 annotations, 2 categories, 4 images" in text
-    assert "No errors" in text
-
-
-def test_a_training_file_does_without_what_evaluation_alone_reads(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for entry in dataset.train["annotations"]:
-        del entry["area"], entry["iscrowd"]
-    assert report_of(dataset, monkeypatch, "masks") == {}
-
-
-NOTES: dict[str, tuple[Spoil, str, int]] = {
-    "id 0": (first(id=0), "id-zero", 1),
-    "box beyond": (first(bbox=[-3, 4, 28, 11]), "box-beyond", 1),
-    "polygon beyond": (first(segmentation=[[5, -8, 25, 4, 25, 15]]), "polygon-beyond", 1),
-    "category unused": (
-        lambda dataset: [
-            content["categories"].append({"id": 9, "name": "dog"}) for content in (dataset.train, dataset.val)
-        ],
-        "category-unused",
-        1,
-    ),
-    "image bare": (lambda dataset: dataset.train["annotations"].__delitem__(slice(0, 2)), "image-bare", 1),
-    "box twice": (
-        lambda dataset: dataset.train["annotations"].append(dataset.train["annotations"][0] | {"id": 99}),
-        "annotation-twice",
-        1,
-    ),
-    "other ids, same names": (categories("val", (7, "person"), (8, "cat")), "category-ids-differ", 1),
-}
-
-
-@pytest.mark.parametrize(("spoil", "kind", "count"), NOTES.values(), ids=NOTES.keys())
-def test_what_harms_nothing_is_noted(
-    dataset: Dataset, spoil: Spoil, kind: str, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spoil(dataset)
-    entry = report_of(dataset, monkeypatch)[kind]
-    assert (entry["outcome"], entry["count"]) == ("note", count)
-    assert entry["rule"] != "refused" and entry["examples"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "fields"),
-    [
-        ("box-empty", {"bbox": [5, 4, 0, 11]}),
-        ("polygon-short", {"segmentation": [[5, 4, 25, 15]]}),
-        ("area-zero", {"area": 0}),
-        ("area-large", {"area": 1000}),
-        ("box-elsewhere", {"bbox": [40, 25, 15, 10], "area": 100}),
-        ("keypoints-outside", {"keypoints": [70, 5, 2, 6, 6, 2] + [0, 0, 0] * 15}),
-        ("mask-empty", {"iscrowd": 1, "segmentation": RUNS | {"counts": [2400]}}),
-    ],
-)
-def test_a_few_are_skipped_and_counted_and_more_are_refused(
-    dataset: Dataset,
-    kind: str,
-    fields: Json,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """One in a hundred, the most of COCO's own kind of slips, and one more."""
-    many(dataset.train, 200)
-    for entry in dataset.train["annotations"][:2]:
-        entry.update(fields)
-    found = report_of(dataset, monkeypatch, "masks", "keypoints")[kind]
-    assert (found["outcome"], found["count"], found["of"]) == ("skipped", 2, 200)
-    dataset.train["annotations"][2].update(fields)
-    dataset.write()
-    capsys.readouterr()
-    assert run(dataset.arguments(("masks", "keypoints")), monkeypatch) == 2
-    assert "3 of 200 annotations" in capsys.readouterr().err
-
-
-KEYPOINTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
-    "missing": (first(keypoints=None), (FIRST, "keypoints are missing", "17 keypoints")),
-    "short": (first(keypoints=[6, 5, 2]), (FIRST, "keypoints are of 3 numbers")),
-    "null": (raw('"keypoints": [6', '"keypoints": null, "x": [6'), ("annotations[0]", "$.keypoints")),
-    "text": (first(keypoints=["6"] * 51), ("annotations[0]", "got `str`", "$.keypoints[0]")),
-    "visibility 3": (first(keypoints=[6, 5, 3] + [0] * 48), (FIRST, "visibility is 3")),
-    "count 0": (first("val", num_keypoints=0), ("annotation id 202", "num_keypoints is 0, labelled are 2")),
-    "count missing": (first("val", num_keypoints=None), ("num_keypoints is missing",)),
-    "another order": (
-        lambda dataset: dataset.train["categories"][0]["keypoints"].reverse(),
-        ("category id 3", "'right_ankle' in place 1, not 'nose'"),
-    ),
-    "16 names": (
-        lambda dataset: dataset.val["categories"][0]["keypoints"].pop(),
-        ("51 numbers", "16 keypoints"),
-    ),
-}
-
-
-@pytest.mark.parametrize(("spoil", "parts"), KEYPOINTS.values(), ids=KEYPOINTS.keys())
-def test_damaged_keypoints_are_refused_where_they_are_learned(
-    dataset: Dataset,
-    spoil: Spoil,
-    parts: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    spoil(dataset)
-    dataset.write()
-    assert run(dataset.arguments(["keypoints"]), monkeypatch) == 2
-    said = capsys.readouterr().err
-    assert [part for part in parts if part not in said] == []
-
-
-def test_subsets_of_more_images_than_there_are_are_refused_here(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Not by the job that draws them, which comes after pre-training. Of 4 images 3 are within the other file."""
-    dataset.write()
-    assert run([*dataset.arguments(), "--subsets", "35k=5", "10k=4", "1k=50%"], monkeypatch) == 2
-    said = capsys.readouterr().err
-    assert "train.json: subset 35k: 5 images of 4." in said and "10k" not in said
-    assert "numbers: {subsets: ...}" in said
-    within = dataset.folder / "within.json"
-    within.write_text(json.dumps(dataset.train | {"images": dataset.train["images"][1:]}))
-    assert run([*dataset.arguments(), "--subsets", "10k=4", "--within", str(within)], monkeypatch) == 2
-    assert f"4 images of 3 within {within}" in capsys.readouterr().err
-    assert run([*dataset.arguments(), "--subsets", "35k=4", "10k=1"], monkeypatch) == 0
-
-
-def test_boxes_alone_serve_a_detector_of_boxes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    for content in (dataset.train, dataset.val):
-        for entry in content["annotations"]:
-            del entry["segmentation"], entry["keypoints"], entry["num_keypoints"]
-    assert report_of(dataset, monkeypatch) == {}
-
-
-def test_run_lengths_serve_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset.val["annotations"][0]["segmentation"] = RUNS
-    assert report_of(dataset, monkeypatch, "masks") == {}
-
-
-def test_the_command_ends_without_a_traceback(dataset: Dataset) -> None:
-    first(bbox=[25, 4, -20, 11])(dataset)
-    dataset.write()
-    command = [sys.executable, "-m", "workflow_scripts.data.check", *dataset.arguments()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
-
-
-def test_checks_need_no_torch() -> None:
-    """It takes seconds to load, and a machine that only looks at data need not have it."""
-    told = "import sys, workflow_scripts.data.check.__main__; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
-
-
-def test_the_page_lists_every_kind_with_what_becomes_of_it() -> None:
-    modules = (annotations, categories_module, folders, geometry, images, nested, pictures)
-    kinds = {
-        kind.name: kind for module in modules for kind in vars(module).values() if isinstance(kind, Kind)
-    }
-    sections = re.split("^## ", (ROOT / "docs/data-checks.md").read_text(), flags=re.MULTILINE)[1:4]
-    listed = {
-        name: (outcome, what, last)
-        for outcome, section in zip(("error", "skipped", "note"), sections, strict=True)
-        for name, what, last in re.findall(r"^\| `(.+?)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
-    }
-    assert listed == {
-        name: (kind.outcome, kind.what, kind.expected if kind.outcome == "error" else kind.rule)
-        for name, kind in kinds.items()
-    }
-
-
-WORLD = Settings(
-    train_images=12,
-    val_images=6,
-    voc_train_images=8,
-    voc_val_images=4,
-    classification_images_per_class=1,
-    classification_val_images_per_class=1,
-)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("world")
-    draw_world(WORLD, output)
-    return output
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def voc_words(world: Path, output: Path) -> list[str]:
-    """The annotation files of the world in VOC's layout, written, and the words that check them."""
-    classes = None
-    for split, name in (("train", "train"), ("val", "val")):
-        folder = world / "voc/VOC2012"
-        file = voc.coco_file(voc.read(folder, name), voc.common_folder([folder]), classes)
-        classes = [(category["id"], category["name"]) for category in file["categories"]]
-        write_json(output / f"voc-{split}.json", file)
-    words = [f"--{split}-annotations={output}/voc-{split}.json" for split in ("train", "val")]
-    return [*words, *(f"--{split}-images={world}/voc/VOC2012" for split in ("train", "val"))]
-
-
-def coco_words(world: Path, name: str) -> list[str]:
-    annotations = [
-        f"--{split}-annotations={world}/coco/annotations/{name}_{split}.json" for split in ("train", "val")
-    ]
-    return [*annotations, *(f"--{split}-images={world}/coco/{split}" for split in ("train", "val"))]
-
-
-@pytest.mark.parametrize("kind", ["instances", "person_keypoints", "voc", "classification"])
-def test_the_miniature_world_passes_and_stays_as_it_is(
-    world: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = hashes(world)
-    words: dict[str, Callable[[], list[str]]] = {
-        "instances": lambda: [*coco_words(world, kind), "--needs", "masks"],
-        "person_keypoints": lambda: [*coco_words(world, kind), "--needs", "keypoints"],
-        "voc": lambda: voc_words(world, tmp_path),
-        "classification": lambda: [f"--{split}={world}/classification/{split}" for split in ("train", "val")],
-    }
-    outputs = [f"--report={tmp_path}/check.json", f"--text={tmp_path}/check.txt"]
-    assert run([*words[kind](), "--name", kind, *outputs], monkeypatch) == 0
-    found = json.loads((tmp_path / "check.json").read_text())["found"]
-    assert {entry["kind"] for entry in found} <= {"image-bare", "category-unused"}
-    assert hashes(world) == before

@@ -11,6 +11,7 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 
 STUDY = compile_study({"scale": "smoke", "experiments": ["fig1"]})
+CLASSES = "classification-R50_GN"
 MASKS, KEYPOINTS = "coco-R50_GN-random-seed0", "keypoints-R50_GN-random-side0.8-seed0"
 
 
@@ -21,7 +22,7 @@ def command(recipes: list[Recipe], folder: Path) -> list[str]:
 
 def test_every_kind_of_model_computes_its_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their number of losses is detectron2's: two of the RPN, two of each stage's boxes, one of masks or keypoints."""
-    kinds = {recipe.detector: recipe for recipe in STUDY.recipes.values()}
+    kinds = {recipe.detector: recipe for recipe in (*STUDY.recipes.values(), STUDY.recipes[MASKS])}
     assert run(command(list(kinds.values()), tmp_path), monkeypatch, check.main) == 0
     tried = json.loads((tmp_path / "a.json").read_text())["tried"]
     losses = {"classifier": 1, "faster_rcnn": 4, "mask_rcnn": 5, "keypoint_rcnn": 5, "cascade_mask_rcnn": 9}
@@ -45,6 +46,19 @@ def test_every_kind_of_model_computes_its_losses(tmp_path: Path, monkeypatch: py
         ),
         (MASKS, {"MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": 0}, "does not train with these settings"),
         (MASKS, {"MODEL.RPN.BATCH_SIZE_PER_IMAGE": 0}, "loss_rpn_cls, loss_rpn_loc is no number"),
+        (
+            MASKS,
+            {"MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": [[0.0]]},
+            "ZeroDivisionError: float division by zero",
+        ),
+        (
+            MASKS,
+            {"MODEL.RPN.CONV_DIMS": [-5]},
+            "RuntimeError: Trying to create tensor with negative dimension",
+        ),
+        (CLASSES, {"MODEL.RESNETS.DEPTH": 19}, "builds no model with these settings (KeyError: 19)"),
+        (CLASSES, {"MODEL.RESNETS.OUT_FEATURES": []}, "ValueError: max()"),
+        (CLASSES, {"MODEL.RESNETS.STEM_OUT_CHANNELS": 33}, "(33) must be divisible by num_groups"),
         (KEYPOINTS, {"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS": 5}, "does not train with these settings"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -61,5 +75,7 @@ def test_settings_that_do_not_fit_are_refused_with_one_message(
     wrong = recipe.model_copy(update={"detectron2": {**recipe.detectron2, **settings}})
     assert run(command([recipe, wrong], tmp_path), monkeypatch, check.main) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"Error: recipe {name}: ") and told in said and "`numbers`" in said
+    assert said.startswith(f"Error: recipe {name}: ") and told in said
+    assert "`numbers`, which set" in said and all(key in said for key in settings)
+    assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

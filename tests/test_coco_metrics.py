@@ -259,6 +259,25 @@ def test_what_an_iou_type_compares_must_be_there(tmp_path: Path, iou_type: IouTy
         evaluate(tmp_path, truths, detections, iou_type)
 
 
+@pytest.mark.parametrize("iou_type", METRICS)
+def test_what_else_a_file_tells_may_be_of_any_type(tmp_path: Path, iou_type: IouType) -> None:
+    """The engine has types for what it does not compare, too, and for files without a key twice."""
+    rng = np.random.default_rng(0)
+    truths = draw_truths(rng)
+    detections = draw_detections(rng, truths)
+    expected = evaluate(tmp_path, truths, detections, iou_type)
+    for entry in truths["images"]:
+        entry |= {"license": "CC BY", "coco_url": 3, "date_captured": None}
+    for entry in truths["annotations"]:
+        entry |= {"score": "sure", "ignore": 1, "attributes": {"occluded": False}, "x": 1e300}
+    for entry in truths["categories"]:
+        entry |= {"supercategory": 3, "skeleton": "x"}
+    assert evaluate(tmp_path, truths | {"info": 3, "licenses": "x"}, detections, iou_type) == expected
+    file = tmp_path / "annotations.json"
+    file.write_text(file.read_text().replace('"bbox": [', '"bbox": [1, 2, 3, 4], "bbox": [', 1))
+    assert coco_metrics.evaluate(file, tmp_path / "detections.json", [iou_type]) == expected
+
+
 def test_keypoints_are_cocos(tmp_path: Path) -> None:
     truths = draw_truths(np.random.default_rng(0))
     del truths["categories"][0]["keypoints"]

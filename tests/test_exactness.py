@@ -94,7 +94,7 @@ def straight(recipe: Recipe, examples: Examples, tmp_path_factory: pytest.TempPa
 def test_straight_run_equals_trunk_and_tail(recipe, examples, straight, tmp_path):
     first = train(recipe, segment(0, 3), examples, tmp_path / "a")
     trunk = train(recipe, segment(3, 8), examples, tmp_path / "b", first)
-    tail = train(recipe, segment(8, 12, DROPS), examples, tmp_path / "c", trunk)
+    tail = train(recipe, segment(8, 12, DROPS, after=3), examples, tmp_path / "c", trunk)
     assert digest(tail) == straight
     assert digest(trunk) != straight
 

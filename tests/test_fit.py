@@ -68,6 +68,14 @@ def test_the_bounds_are_those_of_the_configuration() -> None:
         assert model.RPN.IOU_THRESHOLDS[0] == fit.BACKGROUND
 
 
+def test_a_list_of_anchors_is_that_of_each_level() -> None:
+    """As detectron2 takes it."""
+    recipe = next(iter(compile_study({"scale": "smoke", "experiments": ["fig1"]}).recipes.values()))
+    for sizes in ([10, 20], [[10, 20]]):
+        flat = recipe.model_copy(update={"detectron2": {"MODEL.ANCHOR_GENERATOR.SIZES": sizes}})
+        assert flat.anchors == [[10, 20]]
+
+
 def test_images_grow_until_boxes_are_large_enough() -> None:
     """640 x 480 is seen as 80 x 60, boxes of 30 as 3.75. The smallest that fits is 5.48: a side of 88 or more."""
     found = suggested(data((640, 480), (30, 30)), MINI)

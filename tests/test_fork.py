@@ -43,15 +43,14 @@ def plain(examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> State
 
 
 def train(recipe: Recipe, start: int, stop: int, examples: Examples, folder, parent: State | None = None):
-    file = None
+    file, part = None, segment(start, stop)
     if parent is not None:
+        part = part.model_copy(update={"parent": tuple(parent.of.split("/"))})
         file = folder / "parent.safetensors"
         save_state(file, parent)
     numbers = TrainingNumbers(log_period=2, save_period=4, workers=0)
     alone = Processes(rank=0, count=1, device="cpu")
-    return train_segment(
-        recipe, segment(start, stop), examples, numbers, Progress(folder / "progress"), alone, file
-    )
+    return train_segment(recipe, part, examples, numbers, Progress(folder / "progress"), alone, file)
 
 
 def fork_of(state: State, model: nn.Module, source: str = "parent") -> State:

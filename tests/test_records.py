@@ -1,20 +1,23 @@
 """The record of a job: what it read and wrote, what ran, and each time it was started."""
 
+import errno
 import hashlib
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.training import REPOSITORY, segment, tiny_recipe, tiny_world, training_command
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import MISTAKE, UserError
+from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job as run_job
 from workflow_scripts.jobs.notes import NOTES
-from workflow_scripts.jobs.record import ENDING, Attempt, described, read_record, write_record
+from workflow_scripts.jobs.record import ENDING, Attempt, Record, described, read_record, write_record
 from workflow_scripts.jobs.sheet import Sheet, write_sheet
 
 SETTINGS = {"scale": "smoke", "wildcards": {}}
@@ -165,6 +168,59 @@ def test_a_job_that_fails_leaves_the_record_of_one_that_began_after_it(
         run_job(main)
     last = read_record(path).attempts[-1]
     assert (last.host, last.exit) == (host, None if fails else 0)
+
+
+def on_a_full_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], writes: int
+) -> BaseException:
+    """How a job ends whose record can be written so often."""
+    left = [None] * writes
+
+    def write(path: Path, record: Record) -> None:
+        if not left:
+            with write_atomically(path):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        left.pop()
+        write_record(path, record)
+
+    words = job(folder, "unused", outputs=(str(folder / "output"),))
+    monkeypatch.setattr(sys, "argv", words[2:])
+    monkeypatch.setenv(NOTES, "")
+    monkeypatch.setattr("workflow_scripts.jobs.job.write_record", write)
+    with pytest.raises(BaseException) as ended:
+        run_job(main)
+    return ended.value
+
+
+@pytest.mark.parametrize("writes", [0, 1], ids=["begins", "ends"])
+def test_a_record_that_a_full_disk_refuses_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], writes: int
+) -> None:
+    ended = on_a_full_disk(tmp_path, monkeypatch, lambda: None, writes)
+    assert isinstance(ended, SystemExit) and ended.code == MISTAKE
+    said = capsys.readouterr().err
+    assert said.startswith(f"Error: {tmp_path}/output{ENDING}: No space left on device; ")
+    assert said.endswith("free some space and start again\n") and said.count("\n") == 1
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_ended_a_job_is_told_though_its_record_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mistake() -> None:
+        raise UserError("mend this")
+
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    ended = on_a_full_disk(tmp_path, monkeypatch, mistake, 1)
+    assert isinstance(ended, SystemExit) and ended.code == MISTAKE
+    said = capsys.readouterr().err.splitlines()
+    unwritten = (
+        f"{tmp_path}/output{ENDING}: the record of this job cannot be written: No space left on device"
+    )
+    assert said == [unwritten, "Error: mend this"]
+    assert isinstance(on_a_full_disk(tmp_path, monkeypatch, bug, 1), ZeroDivisionError)
 
 
 def test_a_resumed_training_tells_its_whole_life(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The command of a training job, in this process: what it trains from, what it takes up, and when it stops."""
 
 import json
+import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,12 +149,6 @@ def other_annotations(folder: Path, world: TinyWorld) -> list[object]:
     return ["--annotations", path]
 
 
-def other_parent(folder: Path, world: TinyWorld) -> list[object]:
-    path = folder / "parent.safetensors"
-    save_tensors(path, {"unlike": torch.ones(1)}, {})
-    return ["--parent", path]
-
-
 @pytest.mark.parametrize(
     ("recipe", "part", "options"),
     [
@@ -160,9 +156,8 @@ def other_parent(folder: Path, world: TinyWorld) -> list[object]:
         (RECIPE, PART.model_copy(update={"evaluations": (4,)}), lambda *_: []),
         (RECIPE, PART, lambda *_: ["--log-period", 4]),
         (RECIPE, PART, other_annotations),
-        (RECIPE, PART, other_parent),
     ],
-    ids=["recipe", "segment", "log period", "annotations", "parent"],
+    ids=["recipe", "segment", "log period", "annotations"],
 )
 def test_what_was_saved_of_another_training_is_dropped(
     job: Job,
@@ -196,6 +191,72 @@ def test_what_was_saved_from_another_backbone_is_dropped(
             job(tmp_path / "job", "--backbone", tmp_path / f"{seed}", recipe=recipe, part=segment(0, 2))
         said.append("starting anew" in capsys.readouterr().out)
     assert said == [False, False, True]
+
+
+def test_what_was_saved_from_another_parent_is_dropped(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.monkeypatch.setattr(Progress, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    job.monkeypatch.setattr("workflow_scripts.training.train.train_segment", lambda *_: None)
+    said = []
+    for number in (0, 0, 1):
+        save_tensors(tmp_path / f"{number}", {"weight": torch.tensor([float(number)])}, {})
+        with pytest.raises(KeyboardInterrupt):
+            job(tmp_path / "job", "--parent", tmp_path / f"{number}", part=segment(4, 6))
+        said.append("starting anew" in capsys.readouterr().out)
+    assert said == [False, False, True]
+
+
+WHOLE = Segment(**segment(2, 4).model_dump() | {"parent": None})
+STARTS: dict[str, tuple[Segment, list[str], str]] = {
+    "start without a parent": (WHOLE, [], "--segment: found start 2 and parent none, expected the names"),
+    "parent of a start at 0": (
+        PART.model_copy(update={"parent": ("tiny", "trunk-0-2")}),
+        [],
+        "--segment: found start 0 and parent ('tiny', 'trunk-0-2'), expected",
+    ),
+    "state for a start at 0": (
+        PART,
+        ["--parent", "x"],
+        "--parent: found x, expected none: segment tail-0-3-4",
+    ),
+    "no state": (segment(2, 4), [], "--parent: found nothing, expected the state of tiny trunk-0-2"),
+    "state that is not there": (
+        segment(2, 4),
+        ["--parent", "nowhere.safetensors"],
+        "nowhere.safetensors: cannot be read as safetensors",
+    ),
+}
+
+
+@pytest.mark.parametrize(("part", "options", "told"), STARTS.values(), ids=STARTS)
+def test_a_start_from_what_is_not_there_is_refused(
+    job: Job, tmp_path: Path, part: Segment, options: list[str], told: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(told)}"):
+        job(tmp_path, *options, part=part)
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "of", [("another", "trunk-0-2"), ("tiny", "tail-0-1-2")], ids=["another recipe", "another segment"]
+)
+def test_a_state_of_another_training_is_no_parent(job: Job, tmp_path: Path, of: tuple[str, str]) -> None:
+    """It would fit, and make another training of this one without a word."""
+    saved = job(tmp_path / "trunk", part=segment(0, 2)) / "state.safetensors"
+    assert load_state(saved).of == "tiny/trunk-0-2"
+    part = segment(2, 4).model_copy(update={"parent": of})
+    told = f"^{re.escape(str(saved))}: found a state of tiny/trunk-0-2, expected one of {'/'.join(of)}, from which"
+    with pytest.raises(UserError, match=told):
+        job(tmp_path / "tail", "--parent", saved, part=part)
+    assert not (tmp_path / "tail/state.safetensors").exists()
+
+
+def test_a_state_that_does_not_say_what_it_is_of_is_taken(job: Job, tmp_path: Path) -> None:
+    """Those of before they did."""
+    saved = job(tmp_path / "trunk", part=segment(0, 2)) / "state.safetensors"
+    save_state(saved, replace(load_state(saved), of=""))
+    assert (job(tmp_path / "tail", "--parent", saved, part=segment(2, 4)) / "state.safetensors").exists()
 
 
 def test_what_another_job_trained_meanwhile_is_taken(

@@ -121,15 +121,17 @@ def tiny_recipe(task: str = "detection", experiment: str = "fig1", **changes: ob
     return recipe.model_copy(update={**sides, "batch": 4, **changes})
 
 
-def segment(start: int, stop: int, drops: tuple[int, ...] = (), evaluations: tuple[int, ...] = ()) -> Segment:
-    """A segment with the given drops, whatever a schedule would make of it."""
+def segment(
+    start: int, stop: int, drops: tuple[int, ...] = (), evaluations: tuple[int, ...] = (), after: int = 0
+) -> Segment:
+    """A segment with the given drops, whatever a schedule would make of it; its parent starts at `after`."""
     return Segment(
         recipe="tiny",
         stage="tail" if drops else "trunk",
         start=start,
         stop=stop,
         decay=Decay(kind="steps", drops=drops),
-        parent=("tiny", f"trunk-0-{start}") if start else None,
+        parent=("tiny", f"trunk-{after}-{start}") if start else None,
         evaluations=evaluations,
     )
 

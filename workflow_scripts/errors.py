@@ -9,7 +9,8 @@ MISTAKE = 2
 """Exit code of a command that a person must correct something for."""
 INTERRUPTED = 75
 """Exit code of a command that saved what it had, to be started again and go on (`EX_TEMPFAIL` of sysexits.h)."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A disk, a share of it, or as large as a file may be."""
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

@@ -23,6 +23,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from workflow_scripts.errors import UserError
 
 FORMAT = "https://cocodataset.org/#format-data"
+CORRECT = f"Expected COCO's format, {FORMAT}; correct the export."
 T = TypeVar("T")
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: not JSON or other types, text that is not UTF-8, nesting without end."""
@@ -152,7 +153,7 @@ def decode_each(entries: Iterable[Raw], kind: type[T], where: str) -> list[T]:
         try:
             decoded.append(decode(entry))
         except UNDECODABLE as error:
-            raise UserError(f"{where}[{len(decoded)}]: {error}. Format: {FORMAT}.") from None
+            raise UserError(f"{where}[{len(decoded)}]: {error}. {CORRECT}") from None
     return decoded
 
 
@@ -173,7 +174,7 @@ def _decode(data: Any, kind: type[T], where: str | Path) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise UserError(f"{where}: not as in a COCO annotation file: {error}. Format: {FORMAT}.") from None
+        raise UserError(f"{where}: not as in a COCO annotation file: {error}. {CORRECT}") from None
     except UNDECODABLE as error:
         raise UserError(f"{where}: not JSON: {_why_not_json(data, error)}") from None
 
@@ -189,7 +190,11 @@ def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
     at = int(place[1]) if place else 0
     found = next((word for word in NO_NUMBERS if text[at : at + len(word)] == word), None)
     if found is None:
-        return f"{error}. It may be cut short: compare its size, or fetch it anew."
+        begins = f"It begins with {text[:16]!r}. " if at == 0 else ""
+        return (
+            f"{error}. {begins}Expected a COCO annotation file ({FORMAT}). It may be cut short, packed, or the page or "
+            "pointer that stands for it: compare its size, unpack it, or fetch it anew."
+        )
     record = text[max(0, text.rfind(b"{", 0, at)) : max(at, text.find(b"}", at))]
     number = re.search(rb'"id"\s*:\s*(\d+)', record)
     of = f", in the record of id {int(number[1])}" if number else ""
@@ -215,7 +220,8 @@ def _require_known(annotations: list[_Annotation], field: str, known: Iterable[i
     first = next(annotation for annotation in annotations if getattr(annotation, field) in unknown)
     raise UserError(
         f"{path}: `annotations`: annotation id {first.id} has {field} {getattr(first, field)}, the id of "
-        f"none of the `{section}` ({len(unknown):,} such values). Remove them or add the {section}."
+        f"none of the `{section}` ({len(unknown):,} such values). Expected one of theirs: remove the "
+        f"annotations, or add the {section}."
     )
 
 

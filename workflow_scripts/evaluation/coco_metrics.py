@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import hotcoco
 import msgspec
 import numpy as np
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from workflow_scripts.data import coco
 from workflow_scripts.errors import UserError
@@ -38,6 +38,13 @@ class RunLengths(TypedDict):
 
     size: Annotated[list[int], Meta(min_length=2, max_length=2)]
     counts: str
+
+
+class _AnyRunLengths(msgspec.Struct):
+    """Compressed or not."""
+
+    size: tuple[int, int]
+    counts: list[int] | str
 
 
 class _Detection(TypedDict):
@@ -66,6 +73,9 @@ class KeypointDetection(_Detection):
 
 
 class _Truth(msgspec.Struct):
+    id: int
+    image_id: int
+    category_id: int
     area: float
     iscrowd: int
 
@@ -75,7 +85,7 @@ class _BoxTruth(_Truth):
 
 
 class _MaskTruth(_Truth):
-    segmentation: Annotated[list[Raw], Meta(min_length=1)] | dict[str, Raw]
+    segmentation: Annotated[list[list[float]], Meta(min_length=1)] | _AnyRunLengths
 
 
 class _KeypointTruth(_BoxTruth):
@@ -117,9 +127,8 @@ def evaluations(
     truths: coco.AnnotationFile, detections: Path, iou_types: Sequence[IouType]
 ) -> Iterator[tuple[IouType, hotcoco.COCOeval]]:
     """hotcoco's evaluation of each IoU type, loaded and not yet run. Raises `UserError` as `evaluate` does."""
-    engine_truths = hotcoco.COCO(truths.path)
     for iou_type in iou_types:
-        _require_truths(truths, iou_type)
+        engine_truths = hotcoco.COCO(_compared(truths, iou_type))
         found = read_detections(detections, iou_type, truths)
         yield iou_type, hotcoco.COCOeval(engine_truths, engine_truths.load_res(found), iou_type)
 
@@ -144,8 +153,12 @@ def _percent(precision: np.ndarray) -> float | None:
     return float(np.mean(known) * 100) if known.size else None
 
 
-def _require_truths(truths: coco.AnnotationFile, iou_type: IouType) -> None:
-    """Raise unless every truth has what `iou_type` compares: the engine would make up what is missing."""
+def _compared(truths: coco.AnnotationFile, iou_type: IouType) -> dict[str, Any]:
+    """The truths with the fields that `iou_type` compares and no other: whatever else a file tells, such as licences
+    and scores, the engine would hold against types of its own.
+
+    Raises `UserError` unless every truth has them: the engine would make up what is missing.
+    """
     if iou_type == "keypoints":
         for category in truths.categories:
             if len(category.keypoints) != KEYPOINTS:
@@ -153,7 +166,13 @@ def _require_truths(truths: coco.AnnotationFile, iou_type: IouType) -> None:
                     f"{truths.path}: category {category.name} has {len(category.keypoints)} `keypoints`. "
                     f"Expected COCO's {KEYPOINTS}, as in person_keypoints_val2017.json."
                 )
-    coco.decode_each(truths.sections.annotations, TRUTH[iou_type], f"{truths.path}: {iou_type}: annotations")
+    where = f"{truths.path}: {iou_type}: annotations"
+    sections = {
+        "images": truths.images,
+        "annotations": coco.decode_each(truths.sections.annotations, TRUTH[iou_type], where),
+        "categories": truths.categories,
+    }
+    return msgspec.to_builtins(sections)
 
 
 def read_detections(path: Path, iou_type: IouType, truths: coco.AnnotationFile) -> list[dict[str, Any]]:

@@ -70,7 +70,10 @@ def _run_recorded(main: Callable[[], None], sheet: Sheet) -> None:
     try:
         main()
     except BaseException as error:
-        _end(record, path, before, sheet, exit_code(error))
+        try:
+            _end(record, path, before, sheet, exit_code(error))
+        except OSError as full:  # what ended the job counts for more, and may be the same full disk
+            print(f"{path}: the record of this job cannot be written: {full.strerror}", file=sys.stderr)
         raise
     _end(record, path, before, sheet, 0)
 

@@ -87,16 +87,36 @@ def build(recipe: Recipe, num_classes: int, device: str) -> nn.Module:
     """
     config = detectron2_config(recipe, num_classes, device)
     seed_everything(key(recipe.seed, "initialisation"))
-    if recipe.task == "classification":
-        build_classifier = vgg_classifier if recipe.backbone == "VGG-16" else resnet_classifier
-        return build_classifier(config, num_classes).to(device)
     try:
-        return build_model(config).to(device)
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"recipe {recipe.name}: detectron2 builds no model of its settings ({type(error).__name__}: {error}); they "
-            "do not fit together: compare detection.detectron2, backbones and heads of the scale and of `numbers`"
-        ) from error
+        return _model(recipe, config, num_classes).to(device)
+    except Exception as error:
+        if isinstance(error, RuntimeError) and device not in ("cpu", "meta"):  # it may be the GPU's
+            raise
+        raise unfit(recipe, "detectron2 builds no model", error) from error
+
+
+def _model(recipe: Recipe, config: CfgNode, num_classes: int) -> nn.Module:
+    if recipe.task == "detection":
+        return build_model(config)
+    build_classifier = vgg_classifier if recipe.backbone == "VGG-16" else resnet_classifier
+    return build_classifier(config, num_classes)
+
+
+def unfit(recipe: Recipe, what: str, error: Exception) -> UserError:
+    """A mistake in a recipe's settings of detectron2, which raises whatever it meets first: `what` came of them."""
+    why = (str(error).splitlines() or [""])[0]
+    return UserError(
+        f"recipe {recipe.name}: {what} with these settings ({type(error).__name__}: {why}); they do not fit together: "
+        f"{where_set(recipe)}"
+    )
+
+
+def where_set(recipe: Recipe) -> str:
+    """Where a person finds a recipe's settings of detectron2, and which they are."""
+    keys = ", ".join(sorted(recipe.detectron2)) or "none of its keys"
+    return (
+        f"compare detection.detectron2, backbones and heads of the scale and of `numbers`, which set {keys}"
+    )
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.SGD:

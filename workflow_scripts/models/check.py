@@ -21,7 +21,7 @@ from torch import nn
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically, write_json
 from workflow_scripts.jobs.job import job
-from workflow_scripts.models.build import build
+from workflow_scripts.models.build import build, unfit, where_set
 from workflow_scripts.study.compiled.recipes import Recipe
 
 SIDE = 128
@@ -29,18 +29,6 @@ SIDE = 128
 CLASSES = 2
 KEYPOINTS = 17
 """COCO's, of a person: the data's check accepts no others."""
-BUGS = (
-    AssertionError,
-    AttributeError,
-    ImportError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What detectron2 and torch raise where settings do not fit."""
 
 
 def try_model(recipe: Recipe) -> dict[str, Any]:
@@ -53,17 +41,12 @@ def try_model(recipe: Recipe) -> dict[str, Any]:
     try:
         with torch.no_grad(), EventStorage():
             losses = model([example])
-    except BUGS as error:
-        raise UserError(
-            f"recipe {recipe.name}: its model was built, and does not train with these settings of detectron2 "
-            f"({type(error).__name__}: {error}); compare detection.detectron2, backbones and heads of the scale and "
-            "of `numbers`"
-        ) from error
+    except Exception as error:  # detectron2 and torch raise many kinds where settings do not fit
+        raise unfit(recipe, "its model was built, and does not train", error) from error
     if wrong := sorted(name for name, loss in losses.items() if not loss.isfinite()):
         raise UserError(
             f"recipe {recipe.name}: with these settings of detectron2 {', '.join(wrong)} is no number before "
-            "anything is trained; expected finite losses: compare detection.detectron2, backbones and heads of the "
-            "scale and of `numbers`"
+            f"anything is trained; expected finite losses: {where_set(recipe)}"
         )
     return {
         "model": recipe.label,

@@ -119,7 +119,7 @@ def _input(config: CfgNode, recipe: Recipe) -> None:
 def _override(config: CfgNode, name: str, value: object, recipe: str) -> None:
     try:
         config.merge_from_list([name, value])
-    except (AssertionError, KeyError, ValueError) as error:
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"recipe {recipe}: detectron2: {name}: found {value!r}, which detectron2's configuration refuses "
             f"({error}); correct it in the scale or in `numbers` of config.yaml"

@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from workflow_scripts.errors import Interrupted, UserError
 from workflow_scripts.files import write_atomically
@@ -42,7 +45,7 @@ class Owner:
 
     token: str
     machine: str
-    pid: int
+    pid: Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
     started: float
     job: str
 
@@ -239,8 +242,8 @@ def _silence(path: Path) -> float:
 def _read(path: Path) -> Owner | None:
     """The owner that a lock names; None where there is no lock, and where it was cut short or is something else."""
     try:
-        return Owner(**json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return msgspec.json.decode(path.read_bytes(), type=Owner)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -51,8 +51,8 @@ def train_segment(
 
     Raises:
         Interrupted: `leave` said so; all is saved.
-        UserError: a parent's state of another iteration than the segment's start or of another model, or unfit
-            pre-trained weights.
+        UserError: a parent's state of another training, of another iteration than the segment's start or of another
+            model, or unfit pre-trained weights.
         NonFiniteLoss: training diverged.
         Superseded: another job trains the segment by now; nothing more was written.
     """
@@ -72,7 +72,7 @@ def train_segment(
             progress.tell(status(line["iteration"], segment.stop, line["loss"], seconds, TRAINING))
 
     def pause(iteration: int, leaving: bool) -> None:
-        state = capture(model, optimizer, iteration)
+        state = capture(model, optimizer, iteration, _name(segment.recipe, segment.name))
         _check_finite(state)
         if not processes.first:
             return
@@ -94,7 +94,7 @@ def train_segment(
             f"{recipe.name} {segment.name}: saved at iteration {reached} of {segment.stop} and stopped, before its job "
             "ends or for a newer job; started again, it goes on from there"
         )
-    return capture(model, optimizer, segment.stop)
+    return capture(model, optimizer, segment.stop, _name(segment.recipe, segment.name))
 
 
 def _loop(
@@ -139,6 +139,12 @@ def _initialise(
                 f"{parent}: found a state of iteration {state.iteration}, expected {segment.start}, where segment "
                 f"{segment.name} of {recipe.name} starts; remove it to train it again"
             )
+        expected = _name(*segment.parent) if segment.parent else ""
+        if state.of and state.of != expected:  # older states do not tell
+            raise UserError(
+                f"{parent}: found a state of {state.of}, expected one of {expected or 'none'}, from which segment "
+                f"{segment.name} of {recipe.name} goes on; give that one as --parent"
+            )
         weights, momentum = forked(state.weights, state.momentum, model, str(parent))
         state = State(state.iteration, weights, momentum)
     if state is not None:
@@ -147,6 +153,10 @@ def _initialise(
     if backbone is not None:
         load_backbone(recipe, model, load_tensors(backbone)[0], str(backbone))
     return 0
+
+
+def _name(recipe: str, segment: str) -> str:
+    return f"{recipe}/{segment}"
 
 
 def training_batches(

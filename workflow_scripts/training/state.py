@@ -13,21 +13,22 @@ from workflow_scripts.models.tensors import load_tensors, save_tensors
 
 @dataclass(frozen=True)
 class State:
-    """A training after `iteration` iterations; tensors by parameter name."""
+    """A training after `iteration` iterations; tensors by parameter name. `of`: names of its recipe and segment."""
 
     iteration: int
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
+    of: str = ""
 
 
-def capture(model: nn.Module, optimizer: torch.optim.Optimizer, iteration: int) -> State:
+def capture(model: nn.Module, optimizer: torch.optim.Optimizer, iteration: int, of: str = "") -> State:
     """The state of a model and its SGD optimizer, by parameter name; tensors are shared, not copied."""
     momentum = {
         name: optimizer.state[parameter]["momentum_buffer"]
         for name, parameter in model.named_parameters()
         if "momentum_buffer" in optimizer.state.get(parameter, {})
     }
-    return State(iteration, model.state_dict(), momentum)
+    return State(iteration, model.state_dict(), momentum, of)
 
 
 def restore(state: State, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -44,7 +45,9 @@ def save_state(path: Path, state: State, training: str = "") -> str:
     """Write a state atomically, with what identifies its training; returns the digest of all of it."""
     tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
-    return save_tensors(path, tensors, {"iteration": str(state.iteration), "training": training})
+    return save_tensors(
+        path, tensors, {"iteration": str(state.iteration), "training": training, "of": state.of}
+    )
 
 
 def load_state(path: Path) -> State:
@@ -56,7 +59,8 @@ def load_state(path: Path) -> State:
     tensors, metadata = load_tensors(path)
     if "iteration" not in metadata:
         raise UserError(f"{path}: expected a training state, found tensors without an iteration")
-    return State(int(metadata["iteration"]), _part(tensors, "weights/"), _part(tensors, "momentum/"))
+    parts = _part(tensors, "weights/"), _part(tensors, "momentum/")
+    return State(int(metadata["iteration"]), *parts, metadata.get("of", ""))
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -146,6 +146,15 @@ def _numbers(arguments: argparse.Namespace) -> TrainingNumbers:
 
 def _check_start(recipe: Recipe, segment: Segment, arguments: argparse.Namespace) -> None:
     """Training from anything but what recipe and segment say would go unnoticed in its results."""
+    if (segment.start > 0) != (segment.parent is not None):
+        raise UserError(
+            f"--segment: found start {segment.start} and parent {segment.parent or 'none'}, expected the names of the "
+            "recipe and the segment that it goes on from, or start 0 and none"
+        )
+    if segment.parent is None and arguments.parent is not None:
+        raise UserError(
+            f"--parent: found {arguments.parent}, expected none: segment {segment.name} of {recipe.name} starts anew"
+        )
     if segment.parent is not None and arguments.parent is None:
         raise UserError(
             f"--parent: found nothing, expected the state of {' '.join(segment.parent)}, from which segment "

@@ -125,7 +125,9 @@ class Recipe(BaseModel):
     def anchors(self) -> list[list[float]]:
         """Sizes of anchors by level, detectron2's `MODEL.ANCHOR_GENERATOR.SIZES`."""
         usual = [ANCHORS] if self.backbone == "VGG-16" else [[size] for size in ANCHORS]
-        return self.detectron2.get("MODEL.ANCHOR_GENERATOR.SIZES", usual)
+        sizes = self.detectron2.get("MODEL.ANCHOR_GENERATOR.SIZES", usual)
+        # For detectron2 a list of numbers is that of each level.
+        return sizes if all(isinstance(level, list) for level in sizes) else [sizes]
 
 
 @dataclass(frozen=True)

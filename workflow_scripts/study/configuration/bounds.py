@@ -36,6 +36,7 @@ Seed = Annotated[int, Number, Field(ge=0, lt=2**31)]
 
 
 MOST_SEEDS = 100
+MOST_SCHEDULES = 50
 MOST_X = 100
 """Of a schedule, in multiples of 1x, each of which is a job; the paper's longest is 9x."""
 MOST_POINTS = 200

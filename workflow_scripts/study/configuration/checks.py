@@ -1,7 +1,9 @@
 """What must hold of the configuration and the scale, whatever is asked for: no job could succeed otherwise."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from workflow_scripts.data.voc import read_split
 from workflow_scripts.data.world.settings import Settings
@@ -118,11 +120,15 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
 
 def _paths(config: StudyConfig) -> Iterator[str]:
     for kind, paths, exists in (
-        ("file", _named_files(config), Path.is_file),
-        ("folder", _named_folders(config), Path.is_dir),
+        (
+            "file",
+            _named_files(config),
+            os.path.isfile,
+        ),  # which takes over-long names for such that are not there
+        ("folder", _named_folders(config), os.path.isdir),
     ):
         for field, path in paths.items():
-            if not exists(Path(path)):
+            if not exists(path):
                 yield f"config.yaml: datasets.{field}: found {path!r}, expected a {kind} that exists; correct the path"
 
 
@@ -133,8 +139,20 @@ def _weights(config: StudyConfig) -> Iterator[str]:
         scheme, remote, _ = source.partition("://")
         if remote and scheme not in SCHEMES:
             yield f"{field}: found {source!r}, expected a path, or a URL that begins with {', '.join(SCHEMES)}"
-        elif not remote and not Path(source).is_file():
+        elif remote and not _is_url(source):
+            yield f"{field}: found {source!r}, expected a URL with a host and a path; correct it"
+        elif not remote and not os.path.isfile(source):
             yield f"{field}: found {source!r}, expected a file that exists, or a URL; correct the path"
+
+
+def _is_url(text: str) -> bool:
+    """Whether a URL leads anywhere; those of files name no host."""
+    try:
+        url = urlsplit(text)
+        at_a_host = url.port != 0 and bool(url.hostname)
+    except ValueError:  # of a port or an address that is none
+        return False
+    return text.isprintable() and " " not in text and bool(url.path) and (at_a_host or url.scheme == "file")
 
 
 def _same_set(config: StudyConfig) -> Iterator[str]:
@@ -148,7 +166,7 @@ def _same_set(config: StudyConfig) -> Iterator[str]:
     if classification:
         pairs["classification.val"] = (classification.train, classification.val)
     for field, (train, val) in pairs.items():
-        if Path(train).exists() and Path(val).exists() and Path(train).samefile(val):
+        if os.path.exists(train) and os.path.exists(val) and Path(train).samefile(val):
             yield (
                 f"config.yaml: datasets.{field}: found {val!r}, which is trained on, too; expected another set: what a "
                 "model has learned by heart says nothing of it"

@@ -18,7 +18,7 @@ from pydantic import (
 
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
-from workflow_scripts.study.configuration.bounds import MOST_SEEDS, Number, Seed
+from workflow_scripts.study.configuration.bounds import MOST_SCHEDULES, MOST_SEEDS, Number, Seed
 from workflow_scripts.study.configuration.documents import read_mapping
 from workflow_scripts.study.configuration.linear_scaling import linear_scaling
 from workflow_scripts.study.configuration.paths import results_path
@@ -35,6 +35,13 @@ def _usual_name(schedule: str) -> str:
     if multiple and len(schedule) < 20:
         return f"{float(multiple[1]):.12g}x"
     return str(int(schedule)) if re.fullmatch(r"\d{1,20}", schedule, re.ASCII) else schedule
+
+
+def _each_once(values: tuple) -> tuple:
+    repeated = sorted(value for value, times in Counter(values).items() if times > 1)
+    if repeated:
+        raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
+    return values
 
 
 # YAML reads explicit iterations as a number.
@@ -77,7 +84,7 @@ class CocoDataset(_Section):
     validation: float | None = Field(
         default=None, gt=0, lt=1, description="fraction of the one set's images to validate on"
     )
-    seed: int | None = Field(default=None, description="fixes which images these are; 0 unless given")
+    seed: Seed | None = Field(default=None, description="fixes which images these are; 0 unless given")
     masks: bool = Field(
         default=True,
         description="whether objects have masks; without, they have boxes alone: detectors learn no masks",
@@ -180,7 +187,7 @@ class Pretraining(_Section):
 class Advice(_Section):
     """What `snakemake advise` may spend on telling whether to pre-train on one's own data."""
 
-    minutes: float = Field(
+    minutes: Annotated[float, Number] = Field(
         default=20, gt=0, le=60 * 24 * 366, description="of everything, once the environment is set up"
     )
     devices: int = Field(
@@ -189,7 +196,7 @@ class Advice(_Section):
         le=10_000,
         description="cores that work side by side, or GPUs where the scale has them",
     )
-    seeds: tuple[Seed, ...] = Field(
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_each_once)] = Field(
         default=(0, 1, 2), min_length=2, max_length=MOST_SEEDS, description="of each training"
     )
     search: Literal["none", "pretrained", "both"] = Field(
@@ -214,7 +221,9 @@ class StudyConfig(_Section):
     scale: str
     experiments: tuple[str, ...]
     models: tuple[str, ...] = ("R50_GN",)
-    schedules: tuple[ScheduleName, ...] = ("2x", "3x", "4x", "5x", "6x")
+    schedules: tuple[ScheduleName, ...] = Field(
+        default=("2x", "3x", "4x", "5x", "6x"), max_length=MOST_SCHEDULES
+    )
     seeds: tuple[Seed, ...] = (0,)
     subset_seed: Seed = Field(default=0, description="fixes which images the nested subsets hold")
     results: str = Field(default="results", min_length=1)
@@ -235,10 +244,7 @@ class StudyConfig(_Section):
     def _some_each_once(cls, values: tuple) -> tuple:
         if not values:
             raise ValueError("expected at least one")
-        repeated = sorted(value for value, times in Counter(values).items() if times > 1)
-        if repeated:
-            raise ValueError(f"listed twice: {', '.join(map(str, repeated))}; expected each once")
-        return values
+        return _each_once(values)
 
     @property
     def cropped(self) -> str:
@@ -297,6 +303,8 @@ def read_scale(config: StudyConfig) -> Scale:
     if "subsets" in config.numbers:
         numbers = {**numbers, "subsets": {}}  # a set of subsets replaces the scale's, and does not add to it
     where = scale_source(config)
+    if "name" in {*numbers, *config.numbers}:  # results lie in a folder of that name
+        raise UserError(f"{where}: name: unknown key; a scale is called as its file: remove it")
     scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
     if config.linear_scaling:
         own = _validated(Scale, {"name": config.scale, **numbers}, where)

@@ -42,6 +42,8 @@ def out_of_bounds(look: Look) -> Iterator[str]:
     for name, colour in msgspec.structs.asdict(look.colours).items():
         if colour != getattr(Colours(), name) and not _is_colour(colour):
             yield f"colours.{name} is {colour!r}; expected a colour such as #22629b or teal."
+    if look.colours.random == look.colours.pretrained:
+        yield f"colours.random and colours.pretrained are both {look.colours.random!r}; expected two colours."
     for name, (low, high) in LIMITS.items():
         value = getattr(look, name)
         if not low <= value <= high:
@@ -61,4 +63,4 @@ def _is_colour(colour: str) -> bool:
     # Here, since most studies name no colour, and each job reads the configuration.
     from matplotlib.colors import is_color_like
 
-    return is_color_like(colour)
+    return is_color_like(colour) and colour.lower() != "none"  # which shows nothing

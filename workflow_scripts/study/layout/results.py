@@ -249,7 +249,7 @@ class Layout(DataLayout):
         Nothing is wrong with data that are drawn, and the target may need none of them.
         """
         recipe = self._study.recipes[recipe_name]
-        waits = [recipe.train_set]
+        waits: list[str] = [recipe.train_set]
         if recipe.task == "classification":
             waits += [
                 name for name in self._asked_data() if "world" not in self.image_source(f"{name}-train")

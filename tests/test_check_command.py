@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,18 @@ def test_the_command_ends_without_a_traceback(dataset: Dataset) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
+
+
+def test_a_terminal_without_a_letter_of_a_name_shows_an_escape(dataset: Dataset) -> None:
+    first(bbox=[25, 4, -20, 11])(dataset)
+    dataset.image().rename(dataset.folder / "train/\u00e9.png")
+    dataset.train["images"][0]["file_name"] = "\u00e9.png"
+    dataset.write()
+    command = [sys.executable, "-m", "workflow_scripts.data.check", *dataset.arguments()]
+    ascii_alone = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=ascii_alone)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "image id 1 (\\xe9.png)" in done.stderr and "\\xe9.png" in done.stdout
 
 
 def test_checks_need_no_torch() -> None:

@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn
 
 MISTAKE = 2
@@ -29,8 +30,11 @@ def command(main: Callable[[], None]) -> NoReturn:
     """Run a module's `main` as a command: exit 0, or print the `UserError` or `Interrupted` and exit with its code.
 
     A full disk is a person's to mend, too, and so is a file that may not be read or written. Anything else is a bug and
-    keeps its traceback.
+    keeps its traceback. What the terminal's alphabet lacks is printed as an escape.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except (UserError, Interrupted, OSError) as error:

@@ -21,11 +21,11 @@ SHARES = {"all": 1.0, "half": 1 / 2, "quarter": 1 / 4, "eighth": 1 / 8, "sixteen
 FEWEST_SHARES = 2
 MOST_X = 6
 """No training is longer than this many x, the length at which the paper's models from random init have caught up."""
-LEAST_X = 0.4
+LEAST_X = 0.3
 """The longest training is at least this many x: parts of the images are given up for it."""
 WARMUPS = 2
 """The shortest training is this many warm-ups long."""
-PLANNED = 0.7
+PLANNED = 0.6
 """Of the budget: the rest is for jobs of seconds, and for a machine slower than the one whose costs the scale holds."""
 SHORTEST = 5
 """Iterations in which a rate can drop twice."""

@@ -306,6 +306,9 @@ def read_scale(config: StudyConfig) -> Scale:
     if "name" in {*numbers, *config.numbers}:  # results lie in a folder of that name
         raise UserError(f"{where}: name: unknown key; a scale is called as its file: remove it")
     scale = _validated(Scale, overlaid({"name": config.scale, **numbers}, config.numbers), where)
+    if config.cropped and (fewer := scale.classification.iterations_on_crops):
+        classification = scale.classification.model_copy(update={"iterations": fewer})
+        scale = scale.model_copy(update={"classification": classification})
     if config.linear_scaling:
         own = _validated(Scale, {"name": config.scale, **numbers}, where)
         changes = linear_scaling(scale, own.detection.batch, own.classification.batch)

@@ -86,6 +86,9 @@ class ClassificationNumbers(Numbers):
     weight_decay: WeightDecay = 1e-4
     batch: Batch
     iterations: Iterations
+    iterations_on_crops: Iterations | None = Field(
+        default=None, description="instead, where pictures are cut out of a detection set, which has fewer"
+    )
 
 
 class EvaluationNumbers(Numbers):

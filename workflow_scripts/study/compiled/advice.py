@@ -25,8 +25,8 @@ LEAST_X = 0.3
 """The longest training is at least this many x: parts of the images are given up for it."""
 WARMUPS = 2
 """The shortest training is this many warm-ups long."""
-PLANNED = 0.6
-"""Of the budget: the rest is for jobs of seconds, and for a machine slower than the one whose costs the scale holds."""
+PLANNED = 0.85
+"""Of the budget, by the scale's costs: the rest is for jobs of seconds, which have none."""
 SHORTEST = 5
 """Iterations in which a rate can drop twice."""
 TITLE = "Whether to pre-train, by number of images"

@@ -120,11 +120,8 @@ def _overrides(where: str, scale: Scale) -> Iterator[str]:
 
 def _paths(config: StudyConfig) -> Iterator[str]:
     for kind, paths, exists in (
-        (
-            "file",
-            _named_files(config),
-            os.path.isfile,
-        ),  # which takes over-long names for such that are not there
+        # These take over-long names for such that are not there.
+        ("file", _named_files(config), os.path.isfile),
         ("folder", _named_folders(config), os.path.isdir),
     ):
         for field, path in paths.items():

@@ -32,12 +32,7 @@ def refused(name: str, value: object) -> str:
         return ""
     try:
         defaults.clone().merge_from_list([name, value])
-    except (
-        AssertionError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # TypeError: a key below one that is no section
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
         return " ".join(str(error).split())[:LONGEST] or "it refuses the value"
     return ""
 

@@ -73,7 +73,8 @@ def _converging(advice: Advice) -> list[str]:
     named = {"random init": largest.random, "pre-training": largest.pretrained}
     rising = [f"{each.gain.text} to {name}" for name, each in named.items() if not each.converged]
     if not rising:
-        return ["Both have converged: twice the length adds little."]
+        added = " and ".join(f"{each.gain.text} to {name}" for name, each in named.items())
+        return [f"Both count as converged: with all images, twice the length added less than a fifth, {added}."]
     who = (
         "Neither has"
         if len(rising) == 2

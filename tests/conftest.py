@@ -4,9 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import workflow_scripts.models  # noqa: F401 - makes detectron2 importable in every test module
 from tests import system
+
+# What was drawn once is drawn again, however slow the machine: a test says the same of the same code each time. Whoever
+# looks for more draws anew, with --hypothesis-profile=hunt.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("hunt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 """The names of tests, by what they need and why it is missing."""

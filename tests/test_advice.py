@@ -183,7 +183,7 @@ def test_who_has_not_converged_is_told_with_what_the_second_half_added() -> None
     assert not rising.sizes[1].random.converged
     assert "Neither has converged: with all images, twice the length still added 10.0" in rising.told[0]
     assert any("raise advice.minutes" in sentence for sentence in rising.would_tell)
-    assert found({"half": 4.0, "all": 4.0}, rises=0.5).told[0].startswith("Both count as converged: with all images, twice")
+    assert found({"half": 4.0, "all": 4.0}, rises=0.5).told[0].startswith("Both count as converged: with all")
 
 
 # What is drawn

@@ -72,7 +72,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), value=VALUE, gone=st.booleans(), need=st.sampled_from(sorted(RECIPES)))
 def test_what_the_check_accepts_can_be_trained_and_evaluated_on(
     dataset: Dataset, split: str, data: st.DataObject, value: Any, gone: bool, need: str

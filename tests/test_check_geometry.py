@@ -27,7 +27,7 @@ COORDINATE = st.floats(-200, 200, allow_nan=False, allow_subnormal=False).map(la
 
 
 @given(MASKS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_compressed_run_lengths_are_read_as_pycocotools_writes_them(mask: np.ndarray) -> None:
     code = masks.encode(np.asfortranarray(mask))
     flat = np.concatenate([[0], mask.ravel(order="F")])
@@ -42,7 +42,7 @@ def test_compressed_run_lengths_are_read_as_pycocotools_writes_them(mask: np.nda
 
 
 @given(MASKS, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_run_lengths_that_do_not_fill_the_image_pass(mask: np.ndarray, data: st.DataObject) -> None:
     """A character less, one more, or another: what passes decodes to as many pixels as the image has."""
     text = masks.encode(np.asfortranarray(mask))["counts"].decode()
@@ -58,7 +58,7 @@ def test_no_run_lengths_that_do_not_fill_the_image_pass(mask: np.ndarray, data: 
 
 
 @given(COORDINATE, COORDINATE, COORDINATE, COORDINATE)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_boxes_that_pass_have_pixels_in_the_image(x: float, y: float, width: float, height: float) -> None:
     problem = geometry.wrong_box((x, y, width, height), 60, 40)
     within_x = min(60, x + width) - max(0, x)
@@ -74,7 +74,7 @@ def test_boxes_that_pass_have_pixels_in_the_image(x: float, y: float, width: flo
 
 
 @given(above(0, 50), above(0, 30), above(2, 60), above(2, 60), st.booleans(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_corners_are_told_from_sides(
     x: float, y: float, width: float, height: float, corners: bool, polygons: bool
 ) -> None:

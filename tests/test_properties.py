@@ -70,7 +70,7 @@ def assert_the_rates(run: Run, schedule: Schedule) -> None:
 
 
 @given(UNITS, st.lists(st.integers(1, 400), min_size=1, max_size=4, unique=True), EVALUATION)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_schedules_of_a_recipe_are_chains_that_share_what_is_the_same(
     numbers: tuple[int, int, int], lengths: list[int], evaluation: EvaluationNumbers
 ) -> None:
@@ -87,7 +87,7 @@ def test_schedules_of_a_recipe_are_chains_that_share_what_is_the_same(
 
 
 @given(st.integers(5, 500), UNITS, EVALUATION)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_short_schedules_are_chains(
     iterations: int, numbers: tuple[int, int, int], evaluation: EvaluationNumbers
 ) -> None:
@@ -98,7 +98,7 @@ def test_short_schedules_are_chains(
 
 
 @given(st.integers(2, 100), st.integers(1, 300), EVALUATION)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_run_leaves_another_recipes_trunk_once(
     multiple: int, switch: int, evaluation: EvaluationNumbers
 ) -> None:
@@ -115,7 +115,6 @@ def test_a_run_leaves_another_recipes_trunk_once(
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A\d{1,30}(\.\d{1,5})?x?\Z"))
-@settings(deadline=None)
 def test_any_text_is_a_schedule_or_is_refused(text: str) -> None:
     unit = ScheduleUnit(iterations_per_x=9, tail=6, second_tail=2)
     try:
@@ -127,7 +126,6 @@ def test_any_text_is_a_schedule_or_is_refused(text: str) -> None:
 
 
 @given(IDS, st.floats(0, 1, exclude_min=True, exclude_max=True), SEEDS)
-@settings(deadline=None)
 def test_a_split_puts_each_image_in_one_part(ids: set[int], validation: float, seed: int) -> None:
     try:
         parts = parts_of(sorted(ids), validation, seed)
@@ -141,7 +139,6 @@ def test_a_split_puts_each_image_in_one_part(ids: set[int], validation: float, s
 
 
 @given(IDS, st.integers(0, 2**53), SEEDS)
-@settings(deadline=None)
 def test_subsets_are_nested_and_another_image_changes_no_order(ids: set[int], more: int, seed: int) -> None:
     """A subset is the first images of an order, in which any two stand as they do without the others."""
     order = seeded_order(ids, seed)
@@ -150,7 +147,6 @@ def test_subsets_are_nested_and_another_image_changes_no_order(ids: set[int], mo
 
 
 @given(st.text(max_size=20) | st.from_regex(r"\A[\w.-]{1,5}=[\d.]{1,6}%?\Z"))
-@settings(deadline=None)
 def test_any_text_is_a_subset_or_is_refused(text: str) -> None:
     try:
         name, size = parse_size(text)
@@ -171,7 +167,7 @@ ODD = (
     st.binary(max_size=40)
     | st.builds(lambda *pair: json.dumps(GOOD | dict([pair])).encode(), st.sampled_from(sorted(GOOD)), ODD)
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_lock_names_an_owner_or_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lock"
     path.write_bytes(content)

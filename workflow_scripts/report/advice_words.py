@@ -74,7 +74,9 @@ def _converging(advice: Advice) -> list[str]:
     rising = [f"{each.gain.text} to {name}" for name, each in named.items() if not each.converged]
     if not rising:
         added = " and ".join(f"{each.gain.text} to {name}" for name, each in named.items())
-        return [f"Both count as converged: with all images, twice the length added less than a fifth, {added}."]
+        return [
+            f"Both count as converged: with all images, twice the length added less than a fifth, {added}."
+        ]
     who = (
         "Neither has"
         if len(rising) == 2

@@ -10,7 +10,18 @@ LONGEST_PATH = 1000
 """Bytes, which leaves a file's own path within the results its share of Linux's 4,096."""
 ROOT = Path(__file__).parents[3]
 OWN = (
-    ".git .snakemake .venv benchmarks docs envs profiles reports rules scales tests workflow_scripts".split()
+    ".git",
+    ".snakemake",
+    ".venv",
+    "benchmarks",
+    "docs",
+    "envs",
+    "profiles",
+    "reports",
+    "rules",
+    "scales",
+    "tests",
+    "workflow_scripts",
 )
 """The workflow's own folders."""
 NOT_ON_DISK = ("/proc", "/sys", "/dev")

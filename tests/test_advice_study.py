@@ -20,7 +20,7 @@ LENGTHS = {"half": 16, "all": 24}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainStudy]:
-    asked = {"experiments": ["advise"], "advice": {"minutes": 2, "seeds": SEEDS}}
+    asked = {"experiments": ["advise"], "advice": {"minutes": 2.5, "seeds": SEEDS}}
     with ran(tmp_path_factory.mktemp("advice"), STANDINS, besides="classification", **asked) as found:
         yield found
 
@@ -83,7 +83,7 @@ def test_nothing_is_done_twice(study: ChainStudy) -> None:
 
 
 def test_one_more_seed_trains_nothing_of_the_others(study: ChainStudy) -> None:
-    jobs = study.checkout.jobs("advise", advice={"minutes": 3, "seeds": [*SEEDS, 9]})
+    jobs = study.checkout.jobs("advise", advice={"minutes": 3.5, "seeds": [*SEEDS, 9]})
     assert {path.split("/")[1] for path in trained(jobs)} == {
         f"coco{subset}-R50_GN-{name}-seed9" for subset in ("", "-half") for name in ("random", "pretrained")
     }

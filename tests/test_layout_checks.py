@@ -5,6 +5,7 @@ from typing import Any
 from tests.smoke_layout import (
     DATA,
     DRAWN,
+    EXPERIMENTS,
     PRETRAINED,
     RANDOM,
     VOC,
@@ -74,12 +75,17 @@ def test_detectors_wait_for_the_check_of_their_data_and_pretraining_for_all_that
     assert layout("fig1").asked_checks("{checked}") == ["classification", "coco"]
 
     def waits(*names: str) -> list[str]:
-        real = layout(datasets={name: given_data[name] for name in names})
+        datasets = {name: given_data[name] for name in names}
+        real = layout(*EXPERIMENTS, *(["fig6"] if "coco" in names else []), datasets=datasets)
         found = real.checks_before("classification-R50_GN")
-        sets = {real.check_of(name, real.check): name for name in ("coco", "voc", "classification")}
+        sets = {
+            real.check_of(name, real.check): name for name in ("coco", "keypoints", "voc", "classification")
+        }
         return [sets[path] for path in found[:-1]]
 
-    assert waits("coco", "voc", "classification") == ["classification", "coco", "voc"]
+    assert waits("coco", "voc", "classification") == [
+        *("classification", "coco", "voc", "keypoints"),
+    ]
     assert waits("voc") == ["classification", "voc"], "what pictures there are is cut out of the given ones"
 
 

@@ -125,7 +125,7 @@ def test_any_text_is_a_schedule_or_is_refused(text: str) -> None:
     assert found.iterations - found.first_drop == unit.tail
 
 
-@given(IDS, st.floats(0, 1, exclude_min=True, exclude_max=True), SEEDS)
+@given(IDS, st.floats(0.001, 0.999), SEEDS)
 def test_a_split_puts_each_image_in_one_part(ids: set[int], validation: float, seed: int) -> None:
     try:
         parts = parts_of(sorted(ids), validation, seed)
@@ -159,7 +159,13 @@ def test_any_text_is_a_subset_or_is_refused(text: str) -> None:
 
 GOOD = {"token": "a", "machine": "another", "pid": 1, "started": 0.0, "job": "b"}
 ODD = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just([]) | st.just({})
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_subnormal=False)
+    | st.text(max_size=3)
+    | st.just([])
+    | st.just({})
 )
 
 

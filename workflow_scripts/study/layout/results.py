@@ -251,9 +251,7 @@ class Layout(DataLayout):
         recipe = self._study.recipes[recipe_name]
         waits: list[str] = [recipe.train_set]
         if recipe.task == "classification":
-            waits += [
-                name for name in self._asked_data() if "world" not in self.image_source(f"{name}-train")
-            ]
+            waits += [name for name in self._asked_data() if "world" not in self.checked_inputs(name)]
         return [
             *(self.check_of(name, self.check) for name in _once(waits)),
             self.models_of(self.models_check),

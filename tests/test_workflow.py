@@ -180,13 +180,26 @@ def test_a_style_for_one_call_is_named_before_the_next_undoes_it(
 def test_how_often_advice_holds_is_measured_on_a_finished_study(
     finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Three of six seeds can be chosen in 20 ways, and one of two parts of the images in 2."""
+    """Three of six seeds can be chosen in 20 ways, and one of two parts of the images in 2. Each share is trained once
+    with either initialisation, for any seed."""
+    trained, train = {}, coverage.train
+
+    def train_once(folder: Path, *told: Any) -> None:
+        training = told[-1]
+        first = trained.setdefault((training.share, training.initialisation), training)
+        if first is training:
+            train(folder, *told)
+        else:
+            shutil.copy(coverage.kept(folder, first), coverage.kept(folder, training))
+
     sizes = {"--seeds": "6", "--length": "12", "--parts": "2"}
     options = {"--study": str(finished.results), "--scale": "smoke", "--folder": str(tmp_path), **sizes}
     monkeypatch.setattr(coverage, "REPLICATES", 5)
+    monkeypatch.setattr(coverage, "train", train_once)
     monkeypatch.setattr(sys, "argv", ["coverage", *(word for pair in options.items() for word in pair)])
     coverage.main()
     printed = capsys.readouterr().out
+    assert len(trained) == 6
     for name in ("difference, quarter", "difference, half", "difference, all", "line, all"):
         assert re.search(rf"^{name} +40 +-?[\d.]+ +[\d.]+ +[\d.]+%$", printed, re.MULTILINE), printed
 

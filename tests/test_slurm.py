@@ -49,7 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]
 def prepared(tmp_path_factory: pytest.TempPathFactory, cluster: slurm.Cluster) -> Path:
     """A checkout beside the cluster in which all that the training needs is there."""
     training = Training(tmp_path_factory.mktemp("prepared"))
-    rules = ("check_data", "manifest", "images", "recipe")
+    rules = ("check_data", "check_models", "manifest", "images", "recipe")
     training.finish(training.start("--until", *rules, profile="profiles/local"))
     return training.checkout.folder
 

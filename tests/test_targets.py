@@ -63,7 +63,7 @@ def test_a_check_that_runs_again_hides_no_training(
     checkout.snakemake("--cores", "1", "check")
     changes = {"datasets": {"coco": real_data["coco"]}, "experiments": ["fig1"]}
     jobs = checkout.jobs(**changes)
-    assert jobs["check_data"] == checks(checkout.study(**changes), "coco")
+    assert jobs["check_data"] == checks(checkout.study(**changes), "coco", "classification")
     assert trained(jobs) == states(checkout.study(**changes).segments.values())
 
 

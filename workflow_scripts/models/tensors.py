@@ -1,9 +1,9 @@
 """Files of tensors: safetensors with a digest of all that is in them. Nothing from pickle."""
 
-import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from workflow_scripts.errors import FULL, UserError
+from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 
 HEADER = "training"
@@ -30,8 +30,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
             save_file(on_cpu, temporary, header)
         except SafetensorError as error:
             # It carries the system's number in its text alone.
-            if any(f"(os error {number})" in str(error) for number in FULL):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+            if found := re.search(r"\(os error (\d+)\)", str(error)):
+                number = int(found[1])
+                raise OSError(number, os.strerror(number), str(path)) from None
             raise
     return digest
 

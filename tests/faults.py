@@ -325,7 +325,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         prepared = _training(folder / "prepared")
-        rules = ("check_data", "manifest", "images", "recipe")
+        rules = ("check_data", "check_models", "manifest", "images", "recipe")
         prepared.finish(prepared.start("--until", *rules, profile="profiles/local"))
         print("| fault | what came of it | state as without |\n| --- | --- | --- |", flush=True)
         for need, those in groupby(faults, lambda each: each.needs):

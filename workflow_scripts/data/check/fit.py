@@ -139,15 +139,13 @@ def suggested(data: Boxes, settings: Settings) -> Settings:
         if side > settings.image_side:
             longer = side * np.quantile(data.images.max(axis=1) / data.images.min(axis=1), 0.95)
             better = replace(settings, image_side=side, longest_side=max(side, _stepped(longer)))
-    levels = len(settings.anchors)
-    if unfit(data.resized(better), settings.sizes).by_size > BADLY and levels > 1:
-        low, high = np.quantile(np.sqrt(data.resized(better).prod(axis=1)), (BADLY, 1 - BADLY))
+    levels, seen = len(settings.anchors), data.resized(better)
+    badly = unfit(seen, settings.sizes).by_size
+    if badly > BADLY and levels > 1:
+        low, high = np.quantile(np.sqrt(seen.prod(axis=1)), (BADLY, 1 - BADLY))
         first = max(SMALLEST_ANCHOR, round(math.sqrt(low * high) / 2 ** ((levels - 1) / 2)))
         anchors = replace(better, anchors=tuple((first * 2**level,) for level in range(levels)))
-        if (
-            unfit(data.resized(better), anchors.sizes).by_size
-            < unfit(data.resized(better), settings.sizes).by_size
-        ):
+        if unfit(seen, anchors.sizes).by_size < badly:
             better = anchors
     used = len(np.unique(data.within))
     return replace(better, batch=2 ** int(math.log2(used))) if used < settings.batch else better

@@ -8,6 +8,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.sheet import digest
 from workflow_scripts.study.compiled.advice import SHARES
 from workflow_scripts.study.compiled.recipes import Recipe
+from workflow_scripts.study.compiled.segments import Run
 from workflow_scripts.study.compiled.study import Study
 from workflow_scripts.study.compiled.subsets import subset_sizes
 from workflow_scripts.study.configuration.config import (
@@ -259,12 +260,15 @@ class DataLayout:
         All of them, where an experiment that is asked for trains on one: one job draws them together.
         """
         given = self._study.config.datasets.coco
-        asked = self._study.needed_runs(self._study.config.experiments)
-        if given is None or all(run.recipe.subset == "all" for run in asked):
+        if given is None or all(run.recipe.subset == "all" for run in self._asked_runs()):
             return {}
         numbers = [size for size in self.subset_sizes() if not size.endswith(("%", "=all"))]
         within = {"within": given.val2014_annotations} if given.val2014_annotations else {}
         return {"subsets": numbers, **within} if numbers else {}
+
+    def _asked_runs(self) -> list[Run]:
+        """Those of the configuration's experiments, whatever searches choose."""
+        return self._study.needed_runs(self._study.config.experiments)
 
     def checked_inputs(self, train_set: str) -> dict[str, Any]:
         """What must be there before a data set can be checked."""

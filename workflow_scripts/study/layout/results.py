@@ -281,12 +281,12 @@ class Layout(DataLayout):
         ]
 
     def _asked_recipes(self) -> list[Recipe]:
-        return [run.recipe for run in self._study.needed_runs(self._study.config.experiments)]
+        return [run.recipe for run in self._asked_runs()]
 
     @cached_property
     def tried_models(self) -> dict[str, Recipe]:
         """A recipe of each model that the asked experiments train, whatever searches choose, by its settings."""
-        runs = self._study.needed_runs(self._study.config.experiments)
+        runs = self._asked_runs()
         names = [segment.recipe for run in runs for segment in run.segments]
         names += [f"classification-{run.recipe.model}" for run in runs if run.recipe.pretraining == "train"]
         models: dict[str, Recipe] = {}

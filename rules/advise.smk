@@ -72,7 +72,7 @@ rule advice_page:
         trainings=lambda wildcards: LAYOUT.trainings_of("advise", chosen),
         template=here("reports/advice.html.j2"),
         parts=[here(f"reports/parts/{name}.css") for name in ("style", "print")],
-        code=code("report", "advice_page", "cost", "downloads", "links")
+        code=code("report", "advice_page", "cost", "downloads", "links", "templates")
         + code("tables", "advice", "convergence", "tidy"),
     output:
         LAYOUT.advice_page,

@@ -78,7 +78,7 @@ rule report:
         captions=here("reports/captions.yaml"),
         code=code("report", "build", "inputs", "sections", "words", "detections", "intervals")
         + code("report", "answer", "captions", "cost", "downloads", "links", "wording")
-        + code("report", "checkpoints", "comparisons", "curves")
+        + code("report", "checkpoints", "comparisons", "curves", "templates")
         + code("figures", "style")
         + code("study/configuration", "look")
         + code("tables", "convergence", "latex", "layout", "published", "results", "tidy"),

@@ -4,14 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.report.cost import cost, planned
 from workflow_scripts.report.downloads import by_stem, download, embed, shown
 from workflow_scripts.report.links import relative_link
+from workflow_scripts.report.templates import environment_of
 from workflow_scripts.tables.advice import Interval, read_advice
 from workflow_scripts.tables.tidy import number, read_evaluations
 
@@ -19,16 +17,8 @@ from workflow_scripts.tables.tidy import number, read_evaluations
 def build(arguments: argparse.Namespace) -> str:
     """The page as HTML. Raises `UserError` on an input that is missing or malformed."""
     template = Path(arguments.template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of(template, "reports/advice.html.j2")
     environment.filters["interval"] = _interval
-    if not template.is_file():
-        raise UserError(f"{template}: no such template. It is `reports/advice.html.j2`.")
     return environment.get_template(template.name).render(_content(arguments))
 
 

@@ -41,6 +41,7 @@ from workflow_scripts.report.sections import (
     verdict_rows,
     versions,
 )
+from workflow_scripts.report.templates import environment_of
 from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.results import read_results
@@ -53,16 +54,8 @@ FIRST = "fig1"
 def build(arguments: argparse.Namespace) -> str:
     """The page as HTML. Raises `UserError` on an input that is missing or malformed."""
     template = Path(arguments.template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of(template, "reports/report.html.j2")
     environment.globals["zip"] = zip
-    if not template.is_file():
-        raise UserError(f"{template}: no such template. It is `reports/report.html.j2`.")
     page = content(arguments, environment)
     try:
         return environment.get_template(template.name).render(page)

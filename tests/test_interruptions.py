@@ -337,16 +337,6 @@ def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:
     assert metrics(tmp_path / "progress") == [{"iteration": 5}]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MB: room for one state and what is written beside it."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 @pytest.mark.slow
 @pytest.mark.needs_mount
 def test_a_full_disk_is_said_and_room_is_all_that_it_takes(

@@ -258,3 +258,19 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match="expected a record of a job"):
         read_record(path)
+
+
+@pytest.mark.needs_mount
+def test_on_a_full_disk_the_record_of_before_stands(small_disk: Path) -> None:
+    words, record = write(small_disk), small_disk / f"output{ENDING}"
+    assert run(words).returncode == 0
+    made = record.read_bytes()
+    with (small_disk / "rest").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+    ended = run(words)
+    assert ended.returncode == MISTAKE
+    assert ended.stderr.startswith(f"Error: {record}: No space left on device; ")
+    assert ended.stderr.endswith("free some space and start again\n") and ended.stderr.count("\n") == 1
+    assert record.read_bytes() == made
+    assert not [path for path in small_disk.iterdir() if path.name.startswith(".")]

@@ -24,6 +24,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/advise.smk"
+include: "rules/costs.smk"
 include: "rules/provenance.smk"
 
 

@@ -8,6 +8,7 @@ import shlex
 import sys
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 from snakemake.io import IOFile
 
@@ -42,7 +43,7 @@ except UserError as error:
 
 SCALE = STUDY.scale
 LAYOUT = Layout(STUDY, raw=ancient)
-for refused in sorted(ASKED & set(STUDY.experiments)):
+for refused in sorted({"advise" if word == "costs" else word for word in ASKED} & set(STUDY.experiments)):
     # Here, since what an input function raises comes inside a message of Snakemake's.
     if refusal := LAYOUT.refusal(refused):
         raise mistake(f"{refused}: {attributed(refusal, SOURCES)}")
@@ -85,6 +86,7 @@ onsuccess:
             {
                 LAYOUT.report: lambda: answer_of(LAYOUT.verdicts, SCALE.name),
                 LAYOUT.advice_page: lambda: read_headline(LAYOUT.advice),
+                LAYOUT.costs: lambda: Path(LAYOUT.costs).read_text(),
             }
         )
 

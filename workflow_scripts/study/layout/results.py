@@ -34,6 +34,7 @@ class Layout(DataLayout):
         self.report = f"{self.root}/report.html"
         self.advice = f"{self.root}/advice/advice.json"
         self.advice_page = f"{self.root}/advise.html"
+        self.costs = f"{self.root}/costs.yaml"
         self.sheets = f"{self.root}/jobs"
         self.logs = f"{self.root}/logs"
         self.benchmarks = f"{self.root}/benchmarks"
@@ -130,6 +131,33 @@ class Layout(DataLayout):
     def trainings_of(self, experiment: str, chosen: Chosen) -> list[str]:
         """Lines of metrics of each segment behind an experiment, those of searches and of classifiers among them."""
         return self._trainings([experiment], chosen)
+
+    def tried_inputs(self) -> list[str]:
+        """What `costs` reads: recipes and data of the trainings that it tries, and their checks."""
+        tried = self._tried()
+        data = [file for recipe in tried for file in self.trained_on(recipe).values()]
+        recipes = [self.recipe.format(recipe=recipe.name) for recipe in tried]
+        return [*recipes, *data, *_once(file for recipe in tried for file in self.checks_before(recipe.name))]
+
+    def tried_options(self) -> list[dict[str, str]]:
+        """Of each of them, the options of its command that do not depend on its length."""
+        return [
+            {
+                "recipe": self.recipe.format(recipe=recipe.name),
+                "images": self.training_images(recipe.name),
+                **{
+                    name: str(file) for name, file in self.trained_on(recipe).items() if name == "annotations"
+                },
+            }
+            for recipe in self._tried()
+        ]
+
+    def _tried(self) -> list[Recipe]:
+        """Of the trainings behind advice, one from random init on all images, and the classifier's, if there is one."""
+        recipes = [member.run.recipe for member in self._study.members[ADVICE]]
+        detector = next(each for each in recipes if each.pretraining == "skip")
+        trained = [f"classification-{each.model}" for each in recipes if each.pretraining == "train"]
+        return [detector, *(self._study.recipes[name] for name in trained[:1])]
 
     def table(self, name: str) -> list[str]:
         """CSV, Markdown and LaTeX of a table."""

@@ -23,6 +23,7 @@ rule costs:
             "costs",
             "output",
             trainings=lambda wildcards: {"trainings": LAYOUT.tried_options()},
+            detection=lambda wildcards: LAYOUT.tried_detection(),
             copies=SIDE_BY_SIDE,
             threads=TRAIN.threads,
             untracked=how_trained(),

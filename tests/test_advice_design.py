@@ -50,6 +50,14 @@ def test_larger_pictures_make_trainings_shorter() -> None:
     assert bought(larger).lengths["all"] < bought(usual).lengths["all"] / 2
 
 
+def test_measured_costs_keep_what_larger_pictures_cost_a_detection() -> None:
+    """Four times the pixels: 16 s instead of 4 a checkpoint, which costs that were measured would hide."""
+    numbers = {"detection": {"image_sides": [160], "longest_side": 160}}
+    assert Layout(study(minutes=120, numbers=numbers)).tried_detection() == {"R50": 16}
+    measured = numbers | {"costs": {"detection": {"R50": 16}}}
+    assert Layout(study(minutes=120, numbers=measured)).tried_detection() == {"R50": 16}
+
+
 def test_shares_and_lengths_by_hand() -> None:
     """Of 20 minutes on 2 cores 2,040 s are planned. The classifier takes 4,000 x 0.075 + 7; two shares, three seeds,
     two initialisations and lengths are 24 runs of 7 + 7 + 4 + 1 s beside their iterations, of which the shares have

@@ -82,6 +82,17 @@ def test_nothing_is_done_twice(study: ChainStudy) -> None:
     assert study.checkout.jobs("advise") == {}
 
 
+def test_costs_are_tried_on_all_images_and_on_the_classifiers(study: ChainStudy) -> None:
+    """What they read is there; where nothing is, it is what those trainings wait for, and none of them."""
+    assert study.checkout.jobs("costs") == {"costs": {"costs.yaml"}}
+    jobs = study.checkout.jobs("costs", results="results/elsewhere")
+    assert sorted(jobs["recipe"]) == [
+        f"recipes/{name}.json" for name in ("classification-R50_GN", "coco-R50_GN-random-seed3")
+    ]
+    assert {"check_data", "check_models", "crops", "images"} <= jobs.keys()
+    assert not {"train", "subsets", "shares"} & jobs.keys()
+
+
 def test_one_more_seed_trains_nothing_of_the_others(study: ChainStudy) -> None:
     jobs = study.checkout.jobs("advise", advice={"minutes": 3.5, "seeds": [*SEEDS, 9]})
     assert {path.split("/")[1] for path in trained(jobs)} == {

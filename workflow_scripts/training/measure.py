@@ -99,6 +99,12 @@ def main() -> None:
         required=True,
         help='JSON: {"trainings": [{"recipe": ..., "annotations": ..., "images": ...}]}, a detector and a classifier',
     )
+    parser.add_argument(
+        "--detection",
+        type=json.loads,
+        required=True,
+        help='JSON, kept as it is: {"R50": seconds of a checkpoint}',
+    )
     parser.add_argument("--copies", type=int, default=1, help="of each training, side by side")
     parser.add_argument("--threads", type=int, default=1, help="of each copy")
     parser.add_argument("--output", type=Path, required=True, help="output: a configuration of the costs")
@@ -106,7 +112,7 @@ def main() -> None:
     # Snakemake, with many names, has given each copy the threads of them all.
     threads = [name for name in os.environ if name.endswith("_NUM_THREADS")]
     os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", *threads], str(arguments.threads)))
-    costs: dict[str, Any] = {}
+    costs: dict[str, Any] = {"detection": arguments.detection}
     for each in arguments.trainings["trainings"]:
         recipe = read_recipe(Path(each["recipe"]))
         words = [word for name, value in each.items() for word in (f"--{name}", value)] + others

@@ -6,6 +6,7 @@ from typing import Any
 
 from workflow_scripts.jobs.sheet import digest
 from workflow_scripts.study.compiled.experiments import ADVICE, Kind
+from workflow_scripts.study.compiled.pixels import pixels_detected
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.compiled.requirements import missing
 from workflow_scripts.study.compiled.segments import Run
@@ -151,6 +152,11 @@ class Layout(DataLayout):
             }
             for recipe in self._tried()
         ]
+
+    def tried_detection(self) -> dict[str, float]:
+        """What is not tried: seconds of a detection by the scale's costs, for images as large as this study's."""
+        backbone, config, scale = self._tried()[0].backbone, self._study.config, self._study.scale
+        return {backbone: scale.costs.detection.get(backbone, 0.0) * pixels_detected(config, scale)}
 
     def _tried(self) -> list[Recipe]:
         """Of the trainings behind advice, one from random init on all images, and the classifier's, if there is one."""

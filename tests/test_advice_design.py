@@ -180,5 +180,5 @@ def test_a_person_is_told_before_anything_runs() -> None:
     found = study(minutes=20)
     assert in_words(bought(found), found.config, found.scale) == (
         "Advice within 20 min on 2 cores: both initialisations, 3 seeds, iterations: 360 on all images, 256 on a half, "
-        "and half of each; 17 min by the scale's costs"
+        "and half of each; 17 min planned"
     )

@@ -18,7 +18,7 @@ def in_words(found: Design, config: StudyConfig, scale: Scale) -> str:
     return (
         f"Advice within {duration(60 * config.advice.minutes)} on {count(devices, device(scale))}: both "
         f"initialisations, {count(len(found.seeds), 'seed')}, iterations: {lengths}, and half of each; "
-        f"{duration(found.seconds / devices)} by the scale's costs"
+        f"{duration(found.seconds / devices)} planned"
     )
 
 

@@ -85,7 +85,7 @@ def test_nothing_is_done_twice(study: ChainStudy) -> None:
 def test_costs_are_tried_on_all_images_and_on_the_classifiers(study: ChainStudy) -> None:
     """What they read is there; where nothing is, it is what those trainings wait for, and none of them."""
     assert study.checkout.jobs("costs") == {"costs": {"costs.yaml"}}
-    jobs = study.checkout.jobs("costs", results="results/elsewhere")
+    jobs = study.checkout.jobs("costs", results="elsewhere")
     assert sorted(jobs["recipe"]) == [
         f"recipes/{name}.json" for name in ("classification-R50_GN", "coco-R50_GN-random-seed3")
     ]

@@ -116,7 +116,7 @@ def main() -> None:
     for each in arguments.trainings["trainings"]:
         recipe = read_recipe(Path(each["recipe"]))
         words = [word for name, value in each.items() for word in (f"--{name}", value)] + others
-        with tempfile.TemporaryDirectory(dir=arguments.output.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".costs.", dir=arguments.output.parent) as folder:
             iteration, start = measure(words, recipe, arguments.copies, Path(folder))
         costs[COSTS[recipe.task]] = {recipe.backbone: round(iteration, 3)}
         costs["start"] = round(max(start, costs.get("start", 0.0)), 1)

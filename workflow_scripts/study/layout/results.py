@@ -142,16 +142,15 @@ class Layout(DataLayout):
 
     def tried_options(self) -> list[dict[str, str]]:
         """Of each of them, the options of its command that do not depend on its length."""
-        return [
-            {
-                "recipe": self.recipe.format(recipe=recipe.name),
-                "images": self.training_images(recipe.name),
-                **{
-                    name: str(file) for name, file in self.trained_on(recipe).items() if name == "annotations"
-                },
-            }
-            for recipe in self._tried()
-        ]
+        return [self._tried_options(recipe) for recipe in self._tried()]
+
+    def _tried_options(self, recipe: Recipe) -> dict[str, str]:
+        options = {
+            "recipe": self.recipe.format(recipe=recipe.name),
+            "images": self.training_images(recipe.name),
+        }
+        data = self.trained_on(recipe)
+        return options | ({"annotations": str(data["annotations"])} if "annotations" in data else {})
 
     def tried_detection(self) -> dict[str, float]:
         """What is not tried: seconds of a detection by the scale's costs, for images as large as this study's."""

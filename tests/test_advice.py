@@ -143,6 +143,31 @@ def test_where_a_difference_ends_is_told_only_behind_a_sure_one() -> None:
     ]
 
 
+def test_one_number_of_images_among_others_decides_nothing() -> None:
+    one_of_three = told(interval(0.5), interval(6.0), interval(-0.5))
+    assert one_of_three.headline.startswith("Cannot tell: with all 400 images")
+    assert one_of_three.told[0] == (
+        "With 200 images pre-training is worth 6.0 (5.0 to 7.0), but 100 do not show it: of 3 numbers that were "
+        "tried, one may differ by chance."
+    )
+    first = told(interval(6.0), interval(0.5), interval(2.0), interval(-0.5))
+    assert "from 200 on the difference is not distinguishable from 0 (0.5 (" in first.headline
+    assert first.told[0].startswith(
+        "With 400 images pre-training is worth 2.0 (1.0 to 3.0), but 200 do not show it"
+    )
+
+
+def test_images_too_few_to_learn_from_are_not_those_that_a_difference_begins_at() -> None:
+    sizes = told(interval(0.0), interval(6.0), interval(0.5)).sizes
+    nothing = Trained([400, 800], [interval(0.0), interval(0.0)], interval(0.0), False)
+    sizes[0] = msgspec.structs.replace(sizes[0], random=nothing, pretrained=nothing)
+    found = answer(Advice("mini", "box AP", 3, sizes))
+    assert found.headline.startswith(
+        "With 200 images pre-training is worth 6.0 (5.0 to 7.0) box AP; from 400 on"
+    )
+    assert not any("by chance" in sentence for sentence in found.told)
+
+
 def test_a_break_even_is_told_among_the_numbers_that_were_tried_alone() -> None:
     within = told(interval(4.0), interval(-4.0), break_even_images=Interval(140.0, 80.0, 190.0))
     assert "The difference meets 0 at about 140 images (fewer than 100 to 190)." in within.told

@@ -23,8 +23,8 @@ from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 from workflow_scripts.report.advice_words import answer
 from workflow_scripts.report.comparisons import Arm, Results, metric_label
-from workflow_scripts.report.crossing import Line, Span, difference_line, satterthwaite
-from workflow_scripts.report.intervals import Estimate, Sample, estimate
+from workflow_scripts.report.crossing import Line, Span, difference_line
+from workflow_scripts.report.intervals import Estimate, Sample, estimate, satterthwaite
 from workflow_scripts.tables.advice import Advice, Interval, Place, Size, Trained
 from workflow_scripts.tables.tidy import INITIALISATIONS, MAIN, Metric, read_evaluations
 
@@ -161,7 +161,7 @@ def _by_length(results: Results, arm: Arm, metric: Metric) -> Line:
         pretrained.mean - long.mean,
         -gained.mean,
         of_seeds + of_images,
-        satterthwaite(of_seeds, of_images, 2 * (seeds - 1)),
+        satterthwaite(float((of_seeds + of_images)[0, 0]), np.diag(spread)[:2], [seeds, seeds]),
     )
 
 

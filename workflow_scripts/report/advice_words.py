@@ -1,11 +1,12 @@
 """Advice in sentences that say no more than its numbers show."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 import msgspec
 
 from workflow_scripts.report.words import MEANINGLESS_SCALE
-from workflow_scripts.tables.advice import Advice, Interval
+from workflow_scripts.tables.advice import Advice, Interval, Size
 from workflow_scripts.tables.tidy import number
 
 CURVES_FLATTEN = "curves flatten, so it is rather more"
@@ -18,7 +19,7 @@ def answer(advice: Advice) -> Advice:
     if not advice.sizes[-1].learned:
         tells = ["A larger budget: trainings of this length are too short. Raise advice.minutes."]
         return msgspec.structs.replace(advice, headline=_not_learned(advice), would_tell=tells)
-    told = [*_converging(advice), *_break_even_images(advice), *_break_even_length(advice)]
+    told = [*_apart(advice), *_converging(advice), *_break_even_images(advice), *_break_even_length(advice)]
     return msgspec.structs.replace(
         advice, headline=_headline(advice), told=told, would_tell=list(_would_tell(advice))
     )
@@ -48,17 +49,43 @@ def _headline(advice: Advice) -> str:
     if largest.long.below:
         ahead = Interval(-largest.long.value, *_negative(largest.long))
         return f"With all {largest.images:,} images random init ends {ahead.text} {advice.metric} ahead, {after}."
-    better = [size for size in advice.sizes if size.long.above]
-    if not better:
+    fewer = _better_from_the_fewest(advice)
+    if not fewer:
         return (
             f"Cannot tell: with all {largest.images:,} images pre-training is worth {largest.long.text} "
             f"{advice.metric}, {after}, which is not distinguishable from 0."
         )
-    first, from_there = better[0], advice.sizes[advice.sizes.index(better[-1]) + 1]
+    from_there = advice.sizes[advice.sizes.index(fewer[-1]) + 1]
     return (
-        f"With {first.images:,} images pre-training is worth {first.long.text} {advice.metric}; from "
+        f"With {fewer[0].images:,} images pre-training is worth {fewer[0].long.text} {advice.metric}; from "
         f"{from_there.images:,} on the difference is not distinguishable from 0 ({from_there.long.text})."
     )
+
+
+def _better_from_the_fewest(advice: Advice) -> list[Size]:
+    """Numbers of images on which pre-training is better, from the fewest that teach anything up to the first without.
+
+    One test decides whether there is any, so that trying more numbers makes none more likely by chance.
+    """
+    return list(takewhile(lambda size: size.long.above, _learned(advice)))
+
+
+def _learned(advice: Advice) -> list[Size]:
+    return [size for size in advice.sizes if size.learned]
+
+
+def _apart(advice: Advice) -> list[str]:
+    """Where the headline tells no difference: numbers of images that show one, though fewer do not."""
+    if advice.sizes[-1].long.above:
+        return []
+    more = _learned(advice)[len(_better_from_the_fewest(advice)) :]
+    tried = len(advice.sizes)
+    return [
+        f"With {size.images:,} images pre-training is worth {size.long.text}, but {more[0].images:,} do not show it: "
+        f"of {tried} numbers that were tried, one may differ by chance."
+        for size in more[1:]
+        if size.long.above
+    ]
 
 
 def _negative(interval: Interval) -> tuple[float | None, float | None]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.linalg import null_space
 
+from workflow_scripts.report.intervals import satterthwaite
 from workflow_scripts.tables.convergence import CONFIDENCE
 
 
@@ -58,34 +60,41 @@ class Line:
 def difference_line(
     places: np.ndarray, first: np.ndarray, second: np.ndarray, replicates: np.ndarray
 ) -> Line:
-    """The line through `first` - `second` over `places`, by least squares.
+    """The line through the means of `first` - `second` over `places`, by least squares.
 
     places: x of each of k groups. first, second: values by group and seed (k x s), the seeds of both independent.
     replicates: differences of the means over seeds by group and resample of the images (k x r); r may be 0.
 
-    What is left of each value after its group's mean and the line, of both sides alike, tells how much seeds vary, and
-    how far the differences are from a line: 2 k s - k - 2 degrees of freedom. The variance over images is added, its
-    degrees of freedom taken as infinite, and those of the sum by Satterthwaite's rule from the variance at x = 0.
+    Each group has the variance of its own seeds, since how much trainings vary depends on how much they train on. The
+    variance over images is added, and where the groups are not on a line, the sum is raised (`_misfit`). Degrees
+    of freedom are Satterthwaite's, of the sum at x = 0; those of the variance over images are taken as infinite.
     """
     groups, seeds = first.shape
-    each = np.repeat(np.eye(groups), seeds, axis=0)
-    along = np.repeat(np.stack([np.ones(groups), places], axis=1), seeds, axis=0)
-    design = np.block([[each, along], [each, np.zeros_like(along)]])
-    observed = np.concatenate([first.ravel(), second.ravel()])
-    found, *_ = np.linalg.lstsq(design, observed, rcond=None)
-    freedom = len(observed) - design.shape[1]
-    variance = float(((observed - design @ found) ** 2).sum()) / freedom
-    of_seeds = variance * np.linalg.inv(design.T @ design)[-2:, -2:]
-    of_images = np.zeros((2, 2))
-    if replicates.shape[1] > 1:
-        of_images = np.cov(np.polynomial.polynomial.polyfit(places, replicates, 1))
+    design = np.stack([np.ones(groups), places], axis=1)
+    fit = np.linalg.pinv(design)
+    differences = first.mean(axis=1) - second.mean(axis=1)
+    of_seeds = np.concatenate([first.var(axis=1, ddof=1), second.var(axis=1, ddof=1)]) / seeds
+    of_images = np.cov(replicates) if replicates.shape[1] > 1 else np.zeros((groups, groups))
+    total = np.diag(of_seeds[:groups] + of_seeds[groups:]) + of_images
+    covariance = fit @ total @ fit.T
+    at_zero, slope = fit @ differences
     return Line(
-        float(found[-2]), float(found[-1]), of_seeds + of_images, satterthwaite(of_seeds, of_images, freedom)
+        float(at_zero),
+        float(slope),
+        covariance * _misfit(differences, design, total),
+        satterthwaite(float(covariance[0, 0]), np.tile(fit[0] ** 2, 2) * of_seeds, [seeds] * 2 * groups),
     )
 
 
-def satterthwaite(of_seeds: np.ndarray, of_images: np.ndarray, freedom: float) -> float:
-    """Degrees of freedom of the two variances' sum at x = 0, of which those of `of_seeds` are `freedom`."""
-    if of_seeds[0, 0] == 0:
-        return math.inf
-    return freedom * float(((of_seeds[0, 0] + of_images[0, 0]) / of_seeds[0, 0]) ** 2)
+def _misfit(values: np.ndarray, design: np.ndarray, covariance: np.ndarray) -> float:
+    """How far values are from a line by what their covariance lets expect: a factor of a variance, 1 at least.
+
+    The square of Birge's ratio (Physical Review 40, 1932), by which the Particle Data Group widens a mean whose
+    measurements disagree. A line through two points fits them.
+    """
+    contrasts = null_space(design.T)
+    freedom = contrasts.shape[1]
+    if freedom == 0:
+        return 1.0
+    left = contrasts.T @ values
+    return max(1.0, float(left @ np.linalg.pinv(contrasts.T @ covariance @ contrasts) @ left) / freedom)

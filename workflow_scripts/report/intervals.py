@@ -6,9 +6,11 @@ two add up. With one seed the first is unknown: the interval is then too narrow,
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -103,17 +105,17 @@ def estimate(*samples: Sample) -> Estimate:
     return Estimate(
         value=sum(sample.mean for sample in samples),
         standard_error=math.sqrt(variance) if trainings or images else None,
-        freedom=_freedom(variance, trainings, counts),
+        freedom=satterthwaite(variance, trainings, counts),
         seeds=seeds,
         method=_method(seeds, len(replicates) if images else 0),
         sources=tuple(dict.fromkeys(source for sample in samples for source in sample.sources)),
     )
 
 
-def _freedom(variance: float, trainings: list[float], counts: list[int]) -> float:
-    """Satterthwaite's, of a sum of variances of which those of `trainings` rest on `counts` seeds each."""
+def satterthwaite(variance: float, trainings: Sequence[float] | np.ndarray, counts: Sequence[int]) -> float:
+    """Degrees of freedom of a sum of variances, of which those of `trainings` rest on `counts` seeds each."""
     squares = sum(part**2 / (count - 1) for part, count in zip(trainings, counts, strict=False))
-    return variance**2 / squares if squares else math.inf
+    return variance**2 / float(squares) if squares else math.inf
 
 
 def _method(seeds: int, replicates: int) -> str:

@@ -24,7 +24,7 @@ def test_two_runs_give_identical_tables_and_figures(tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):
         checkout = Checkout.make(tmp_path / name)
-        study = {"scale": "smoke", "experiments": ["fig1", "table1"], "schedules": ["2x", "3x"]}
+        study = {"scale": "smoke", "experiments": ["fig1", "table1"], "schedules": ["2x"]}
         (checkout.folder / "config.yaml").write_text(yaml.safe_dump(study))
         checkout.snakemake("--profile", "profiles/local", "--cores", "2", "--quiet", "all")
         results.append(checkout.results)
@@ -36,8 +36,9 @@ def test_two_runs_give_identical_tables_and_figures(tmp_path: Path) -> None:
             right = results[1] / left.relative_to(results[0])
             assert filecmp.cmp(left, right, shallow=False), left
             compared += 1
-    assert compared > 30
+    assert compared > 20
     states = sorted(results[0].glob("training/*/*/state.safetensors"))
+    assert states
     for left in states:
         right = results[1] / left.relative_to(results[0])
         assert read_metadata(left)["digest"] == read_metadata(right)["digest"], left

@@ -9,17 +9,15 @@ from workflow_scripts.jobs.job import job
 from workflow_scripts.report.cost import cost, planned
 from workflow_scripts.report.downloads import by_stem, download, embed, shown
 from workflow_scripts.report.links import relative_link
-from workflow_scripts.report.templates import environment_of
-from workflow_scripts.tables.advice import Interval, read_advice
-from workflow_scripts.tables.tidy import number, read_evaluations
+from workflow_scripts.report.templates import environment_of, render
+from workflow_scripts.tables.advice import read_advice
+from workflow_scripts.tables.tidy import read_evaluations
 
 
 def build(arguments: argparse.Namespace) -> str:
     """The page as HTML. Raises `UserError` on an input that is missing or malformed."""
     template = Path(arguments.template)
-    environment = environment_of(template, "reports/advice.html.j2")
-    environment.filters["interval"] = _interval
-    return environment.get_template(template.name).render(_content(arguments))
+    return render(environment_of(template, "reports/advice.html.j2"), template, _content(arguments))
 
 
 def _content(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -38,13 +36,6 @@ def _content(arguments: argparse.Namespace) -> dict[str, Any]:
         ),
         "files": [(path, relative_link(path, output)) for path in (arguments.advice, arguments.table)],
     }
-
-
-def _interval(interval: Interval) -> str:
-    """`6.1` and its interval on a line of its own, in a cell."""
-    if interval.low is None or interval.high is None:
-        return number(interval.value)
-    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
 
 
 def main() -> None:

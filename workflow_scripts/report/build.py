@@ -41,7 +41,7 @@ from workflow_scripts.report.sections import (
     verdict_rows,
     versions,
 )
-from workflow_scripts.report.templates import environment_of
+from workflow_scripts.report.templates import environment_of, render
 from workflow_scripts.report.words import MARKS, MEANINGLESS_SCALE, MEANINGS
 from workflow_scripts.tables.layout import LAYOUTS, Grid, grid
 from workflow_scripts.tables.results import read_results
@@ -56,11 +56,7 @@ def build(arguments: argparse.Namespace) -> str:
     template = Path(arguments.template)
     environment = environment_of(template, "reports/report.html.j2")
     environment.globals["zip"] = zip
-    page = content(arguments, environment)
-    try:
-        return environment.get_template(template.name).render(page)
-    except jinja2.TemplateError as error:
-        raise UserError(f"{template}: {type(error).__name__}: {error}. Mend the template.") from None
+    return render(environment, template, content(arguments, environment))
 
 
 def content(arguments: argparse.Namespace, environment: jinja2.Environment) -> dict[str, Any]:

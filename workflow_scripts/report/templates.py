@@ -1,6 +1,7 @@
 """Where pages get their templates."""
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -24,3 +25,11 @@ def environment_of(template: Path, own: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(environment: jinja2.Environment, template: Path, content: dict[str, Any]) -> str:
+    """A page. Raises `UserError` on a template that does not render."""
+    try:
+        return environment.get_template(template.name).render(content)
+    except jinja2.TemplateError as error:
+        raise UserError(f"{template}: {type(error).__name__}: {error}. Mend the template.") from None

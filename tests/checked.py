@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from workflow_scripts.errors import command
 
 Json = dict[str, Any]
 WIDTH, HEIGHT = 60, 40
+Meant = Literal["corners", "centres", "fractions"]
 Spoil = Callable[["Dataset"], object]
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [100, 50, WIDTH * HEIGHT - 150]}
 FIRST = "annotation id 2 of image id 1 (train1.png)"
@@ -51,6 +52,16 @@ class Dataset:
             words += [f"--{split}-annotations", str(self.folder / f"{split}.json")]
             words += [f"--{split}-images", str(self.folder / split)]
         return [*words, "--report", str(self.folder / "check.json"), "--text", str(self.folder / "check.txt")]
+
+
+def box_as(meant: Meant, box: Sequence[float]) -> list[float]:
+    """A box (x, y, width, height) of an image of 60 x 40 pixels as other formats have it."""
+    x, y, width, height = box
+    if meant == "corners":
+        return [x, y, x + width, y + height]
+    if meant == "centres":
+        return [x + width / 2, y + height / 2, width, height]
+    return [x / WIDTH, y / HEIGHT, width / WIDTH, height / HEIGHT]
 
 
 def noise(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:

@@ -12,7 +12,9 @@ from tests.checked import (
     RUNS,
     WIDTH,
     Dataset,
+    Meant,
     Spoil,
+    box_as,
     categories,
     each,
     first,
@@ -123,7 +125,10 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "crowd as boolean": (first("val", iscrowd=False), ("annotations[0]", "iscrowd", "got `bool`")),
     "crowd as float": (first("val", iscrowd=0.0), ("annotations[0]", "iscrowd", "got `float`")),
     "crowd 2": (first(iscrowd=2), (FIRST, "iscrowd is 2")),
-    "crowds alone": (each(iscrowd=1), ("8 entries, no object", "annotations of objects")),
+    "crowds alone": (
+        each(iscrowd=1),
+        ("8 entries, all 8 are crowds: iscrowd is 1", "write iscrowd 0 for single objects"),
+    ),
     # ids
     "annotation id negative": (first(id=-1), ("annotation id -1", "id is -1", "from 0 to 2^53")),
     "annotation id 2^70": (first(id=2**70), (f"id is {2**70}",)),
@@ -198,11 +203,11 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "nested": (raw('"keypoints": [6', f'"keypoints": {"[" * 100_000}[6'), ("nested too deeply",)),
     "byte order mark": (raw('{"images"', '\ufeff{"images"'), ("byte order mark",)),
     # names
-    "name leads out": (image(file_name="../train/train1.png"), ("'../train/train1.png'", "without ..")),
+    "name leads out": (image(file_name="../train/train1.png"), ("'../train/train1.png'", "no two dots")),
     "name absolute": (image(file_name="/etc/passwd"), ("'/etc/passwd'", "below the folder")),
     "name of another drive": (image(file_name="C:\\a.png"), ("C:", "below the folder")),
     "name twice": (image(file_name="train2.png"), ("image id 2", "that of image id 1", "a file for each")),
-    "name twice, written otherwise": (image(file_name="./x/../train2.png"), ("without ..",)),
+    "name twice, written otherwise": (image(file_name="./x/../train2.png"), ("no two dots",)),
     "name twice, with a dot": (image(file_name="./train2.png"), ("that of image id 1",)),
     "name empty": (image(file_name=""), ("images[0]", "$.file_name")),
     "name of a folder": (image(file_name="."), ("it is a folder",)),
@@ -252,13 +257,37 @@ def test_all_errors_are_listed_and_the_others_counted(
     assert "and 1 more" in said.out
 
 
-def test_boxes_that_are_all_corners_are_told_without_polygons_or_areas(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("meant", "parts"),
+    [
+        ("corners", ("all 8 boxes fit their images as corners", "Write x2 - x1")),
+        ("centres", ("all 8 boxes fit their images by their centres", "Subtract half of the width")),
+        ("fractions", ("all 8 boxes lie within 1 pixel", "Multiply x and width by the image's width")),
+    ],
+)
+def test_boxes_that_are_all_meant_otherwise_are_told_without_polygons_or_areas(
+    dataset: Dataset,
+    meant: Meant,
+    parts: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for entry in dataset.train["annotations"]:
-        x, y, width, height = entry["bbox"]
-        entry |= {"bbox": [x, y, x + width, y + height], "segmentation": []}
+        entry |= {"bbox": box_as(meant, entry["bbox"]), "segmentation": []}
         del entry["area"]
     dataset.write()
     assert run(dataset.arguments(needs=()), monkeypatch) == 2
-    assert "all 8 boxes fit their images as corners" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert all(part in said for part in parts)
+
+
+def test_annotations_that_cannot_be_read_are_not_told_as_missing(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for entry in dataset.train["annotations"]:
+        entry["area"] = None
+    dataset.write()
+    assert run(dataset.arguments(), monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "$.area" in said
+    assert "no image holds an object" not in said

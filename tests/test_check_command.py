@@ -13,7 +13,7 @@ import pytest
 
 from tests.checked import Dataset, first, run
 from workflow_scripts.data import voc
-from workflow_scripts.data.check import annotations, folders, geometry, images, nested, pictures
+from workflow_scripts.data.check import annotations, folders, geometry, images, nested, pictures, whole_file
 from workflow_scripts.data.check import categories as categories_module
 from workflow_scripts.data.check.findings import Kind
 from workflow_scripts.data.world.__main__ import draw_world
@@ -57,7 +57,7 @@ def test_checks_need_no_torch() -> None:
 
 
 def test_the_page_lists_every_kind_with_what_becomes_of_it() -> None:
-    modules = (annotations, categories_module, folders, geometry, images, nested, pictures)
+    modules = (annotations, categories_module, folders, geometry, images, nested, pictures, whole_file)
     kinds = {
         kind.name: kind for module in modules for kind in vars(module).values() if isinstance(kind, Kind)
     }
@@ -131,5 +131,5 @@ def test_the_miniature_world_passes_and_stays_as_it_is(
     outputs = [f"--report={tmp_path}/check.json", f"--text={tmp_path}/check.txt"]
     assert run([*words[kind](), "--name", kind, *outputs], monkeypatch) == 0
     found = json.loads((tmp_path / "check.json").read_text())["found"]
-    assert {entry["kind"] for entry in found} <= {"image-bare", "category-unused"}
+    assert {entry["kind"] for entry in found} <= {"image-bare", "category-unused", "crowd"}
     assert hashes(world) == before

@@ -97,7 +97,7 @@ def test_a_few_are_skipped_and_counted_and_more_are_refused(
 KEYPOINTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "missing": (first(keypoints=None), (FIRST, "keypoints are missing", "17 keypoints")),
     "short": (first(keypoints=[6, 5, 2]), (FIRST, "keypoints are of 3 numbers")),
-    "null": (raw('"keypoints": [6', '"keypoints": null, "x": [6'), ("annotations[0]", "$.keypoints")),
+    "null": (raw('"keypoints": [6', '"keypoints": null, "x": [6'), (FIRST, "keypoints are missing")),
     "text": (first(keypoints=["6"] * 51), ("annotations[0]", "got `str`", "$.keypoints[0]")),
     "visibility 3": (first(keypoints=[6, 5, 3] + [0] * 48), (FIRST, "visibility is 3")),
     "count 0": (first("val", num_keypoints=0), ("annotation id 202", "num_keypoints is 0, labelled are 2")),

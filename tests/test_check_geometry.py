@@ -13,6 +13,7 @@ from pycocotools import mask as masks
 
 from tests.checked import Dataset, annotation
 from workflow_scripts.data.check import geometry
+from workflow_scripts.data.check.whole_file import reading_of
 
 SIDE = st.integers(1, 40)
 MASKS = st.tuples(SIDE, SIDE).flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
@@ -89,15 +90,23 @@ def test_corners_are_told_from_sides(
         assert told
 
 
-def test_corners_without_polygons_or_areas() -> None:
+def test_boxes_that_are_all_meant_otherwise() -> None:
     sizes = np.full((3, 2), 100.0)
     corners = np.array([[10, 10, 60, 60], [50, 20, 90, 95], [5, 60, 40, 99]], dtype=float)
     sides = corners.copy()
     sides[:, 2:] -= sides[:, :2]
-    assert geometry.all_given_as_corners(corners, sizes)
-    assert not geometry.all_given_as_corners(sides, sizes)
-    assert not geometry.all_given_as_corners(corners[:2], sizes[:2]), "two say nothing"
-    assert not geometry.all_given_as_corners(np.array([[0, 0, 100, 100.0]] * 3), sizes), "both readings fit"
+    centres = sides.copy()
+    centres[:, :2] += sides[:, 2:] / 2
+    assert reading_of(sides, sizes) is None
+    assert reading_of(corners, sizes) == "corners"
+    assert reading_of(centres, sizes) == "centres"
+    for boxes in (sides, corners, centres):
+        assert reading_of(boxes / 100, sizes) == "fractions"
+    assert reading_of(corners[:2], sizes[:2]) is None, "two say nothing"
+    assert reading_of(np.array([[0, 0, 100, 100.0]] * 3), sizes) is None, "both readings fit"
+    beyond = np.vstack([centres, [[1, 50, 30, 30]]])
+    assert reading_of(beyond, np.full((4, 2), 100.0)) is None, "a box at an edge is no centre's"
+    assert reading_of(np.ones((3, 4)), np.full((3, 2), 2.0)) is None, "pictures of two pixels"
 
 
 def test_polygons_far_and_near() -> None:

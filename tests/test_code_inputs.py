@@ -12,6 +12,7 @@ PLUMBING = re.compile(r"workflow_scripts\.(jobs|errors|files|study(?!\.configura
 """How a job is told and recorded, and the study: what of it changes a result is among the rule's inputs or params."""
 NO_RESULT = {
     "workflow_scripts.data.class_folders": "nothing is detected in pictures to classify",
+    "workflow_scripts.data.file_names": "of files that are not there",
     "workflow_scripts.data.mask_format": "of what is learned, not of what is detected",
     "workflow_scripts.models.seeds": "of a checkpoint, every weight is read",
     "workflow_scripts.models.tensors": "reads what it wrote, or says that it cannot",

@@ -101,6 +101,19 @@ def test_a_category_that_one_part_lacks_is_no_class(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("small", ["train", "val"])
+def test_data_of_objects_too_small_to_cut_out_is_refused(tmp_path: Path, small: str) -> None:
+    parts = {
+        name: part(tmp_path / name, [thing(3, [10, 10, 7, 7] if name == small else [10, 10, 20, 12])])
+        for name in ("train", "val")
+    }
+    with pytest.raises(
+        UserError, match=r"found nothing to cut out .* objects of 8 pixels or more; name pictures"
+    ):
+        write_crops(parts, tmp_path / "crops", side=32, most=10, seed=0)
+    assert not (tmp_path / "crops").exists()
+
+
 def test_data_without_objects_in_common_is_refused(tmp_path: Path) -> None:
     parts = {
         "train": part(tmp_path / "train", [thing(3, [10, 10, 20, 12])]),

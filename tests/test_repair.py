@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pycocotools import mask as masks
 
-from tests.checked import HEIGHT, WIDTH, Dataset, Json, run
+from tests.checked import HEIGHT, WIDTH, Dataset, Json, Meant, box_as, run
 from workflow_scripts.data.check import repair
 
 
@@ -33,6 +33,7 @@ def one(dataset: Dataset, **fields: Any) -> Json | None:
         ({"iscrowd": "1"}, {"iscrowd": 1}),
         ({"iscrowd": True}, {"iscrowd": 1}),
         ({"iscrowd": 0.0}, {"iscrowd": 0}),
+        ({"iscrowd": "None"}, {"iscrowd": 0}),
         ({"iscrowd": "crowd"}, {"iscrowd": "crowd"}),
         ({"segmentation": [[1, 2], [5, 4, 25, 4, 25, 15]]}, {"segmentation": [[5, 4, 25, 4, 25, 15]]}),
         ({"bbox": None}, {"bbox": [5, 4, 20, 11]}),
@@ -126,6 +127,90 @@ def test_a_repaired_file_passes_the_check(
     assert report["found"] == []
 
 
+AREAS: dict[str, Any] = {
+    "missing": lambda box: None,
+    "zero": lambda box: 0,
+    "of the last two numbers": lambda box: box[2] * box[3],
+    "of a mask": lambda box: 57,
+}
+
+
+@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("meant", ["corners", "centres", "fractions"])
+def test_boxes_that_are_all_meant_otherwise_become_cocos_and_are_never_cut(
+    dataset: Dataset, meant: Meant, area: str
+) -> None:
+    expected = [entry["bbox"] for entry in dataset.train["annotations"]]
+    for entry in dataset.train["annotations"]:
+        box = box_as(meant, entry["bbox"])
+        entry |= {"bbox": box, "segmentation": [], "area": AREAS[area](box)}
+    content, counts = repair.repaired(dataset.train)
+    assert [entry["bbox"] for entry in content["annotations"]] == [pytest.approx(box) for box in expected]
+    assert counts[f"box-{meant}"] == 8
+    assert counts["box-beyond"] == 0
+    for entry in content["annotations"]:
+        width, height = entry["bbox"][2:]
+        assert entry["area"] == (
+            57 if area == "of a mask" and meant != "fractions" else pytest.approx(width * height)
+        )
+
+
+def test_fractions_of_corners_and_their_polygons(dataset: Dataset) -> None:
+    before = [(entry["bbox"], entry["segmentation"]) for entry in dataset.train["annotations"]]
+    for entry in dataset.train["annotations"]:
+        x, y, width, height = box_as("fractions", entry["bbox"])
+        polygon = [place / (HEIGHT if k % 2 else WIDTH) for k, place in enumerate(entry["segmentation"][0])]
+        entry |= {"bbox": [x, y, x + width, y + height], "segmentation": [polygon]}
+    content, counts = repair.repaired(dataset.train)
+    found = [(entry["bbox"], entry["segmentation"][0]) for entry in content["annotations"]]
+    assert found == [(pytest.approx(box), pytest.approx(polygons[0])) for box, polygons in before]
+    assert (counts["box-fractions"], counts["box-corners"]) == (8, 8)
+
+
+@pytest.mark.parametrize("segmentation", [[[]], [[5, 4, 25, 15]], [[5, 4, 25]]])
+def test_boxes_stay_where_no_annotation_has_a_mask(dataset: Dataset, segmentation: Any) -> None:
+    for entry in dataset.train["annotations"]:
+        entry["segmentation"] = segmentation
+    content, counts = repair.repaired(dataset.train)
+    assert [entry["segmentation"] for entry in content["annotations"]] == [[]] * 8
+    assert (counts["polygon"], counts["polygon-none"]) == (8, 0)
+
+    dataset.train["annotations"][0]["segmentation"] = [[5, 4, 25, 4, 25, 15]]
+    content, counts = repair.repaired(dataset.train)
+    assert [entry["id"] for entry in content["annotations"]] == [2]
+    assert counts["polygon-none"] == 7
+
+
+def test_coordinates_that_are_no_list_of_polygons_become_one(dataset: Dataset) -> None:
+    (polygon,) = dataset.train["annotations"][0]["segmentation"]
+    dataset.train["annotations"][0]["segmentation"] = polygon
+    content, counts = repair.repaired(dataset.train)
+    assert content["annotations"][0]["segmentation"] == [polygon]
+    assert counts["polygon-flat"] == 1
+
+
+def test_numbers_that_are_not_whole_become_so(dataset: Dataset) -> None:
+    expected = json.loads(json.dumps(dataset.train))
+    for image in dataset.train["images"]:
+        image |= {"id": str(image["id"]), "width": float(image["width"])}
+    for entry in dataset.train["annotations"]:
+        entry |= {"image_id": str(entry["image_id"]), "category_id": float(entry["category_id"])}
+    content, counts = repair.repaired(dataset.train)
+    assert content == expected
+    assert +counts == {"whole-number": 2 * 4 + 2 * 8}
+    numbers = [image[name] for image in content["images"] for name in ("id", "width")]
+    assert {type(number) for number in numbers} == {int}
+
+
+def test_what_needs_no_repair_is_said(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset.train["annotations"][0]["iscrowd"] = 2
+    dataset.write()
+    assert run(words(dataset), monkeypatch, repair.main) == 0
+    assert capsys.readouterr().out.startswith("No rule found anything to repair.\n")
+
+
 def test_what_needs_no_repair_stays(dataset: Dataset) -> None:
     content, counts = repair.repaired(dataset.train)
     assert content == dataset.train and not +counts
@@ -136,10 +221,21 @@ def test_what_needs_no_repair_stays(dataset: Dataset) -> None:
     [
         ("[1]", "found no lists of images, annotations and categories"),
         ("{", "found no lists"),
-        ('{"images": [{"id": [1]}], "annotations": [], "categories": []}', "found no lists"),
         (
-            '{"images": [{"id": 1, "width": "6", "height": 4}], "annotations": [], "categories": []}',
-            "no lists",
+            '{"images": [{"id": [1]}], "annotations": [], "categories": []}',
+            "images[0]: id is [1]. Expected whole",
+        ),
+        (
+            '{"images": [{"id": 1, "height": 4}], "annotations": [], "categories": []}',
+            "images[0]: width is None",
+        ),
+        (
+            '{"images": [{"id": 1, "width": 6.5, "height": 4}], "annotations": [], "categories": []}',
+            "images[0]: width is 6.5",
+        ),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
+            "train.json: `categories`: name 'a' is",
         ),
         ('{"images": [], "annotations": [3], "categories": []}', "found no lists"),
         ('{"images": [], "annotations": [{"id": NaN}], "categories": []}', "found NaN"),

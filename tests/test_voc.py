@@ -16,6 +16,8 @@ from detectron2.structures import Boxes, Instances
 from training import tiny_recipe
 
 from workflow_scripts.data import coco, voc
+from workflow_scripts.data.check.annotations import Needs, check_annotations
+from workflow_scripts.data.check.findings import Findings
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
@@ -139,13 +141,21 @@ def test_box_that_reaches_beyond_its_image_is_cut_and_counted(
     file = convert(tmp_path / "train.json", [folder], ["train"])
     width = file["images"][0]["width"]
     assert [annotation["bbox"] for annotation in file["annotations"]] == [[0, 0, width, 5], [1, 1, 4, 4]]
+    assert [annotation.get("cut", 0) for annotation in file["annotations"]] == [1, 0]
     assert "1 images, 1 boxes cut" in capsys.readouterr().out
+    findings = Findings()
+    check_annotations(coco.read(tmp_path / "train.json"), Needs(), evaluated=False, findings=findings)
+    (found,) = findings.all()
+    assert (found.kind.name, found.count, found.of) == ("box-cut", 1, 2)
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "ImageSets/Main/train.txt").unlink(), "train.txt: cannot be read"),
+        (
+            lambda folder: (folder / "ImageSets/Main/train.txt").unlink(),
+            "train.txt: cannot be read: .* Expected a list of the images of split 'train': write one",
+        ),
         (_write("ImageSets/Main/train.txt", ""), "list of images is empty"),
         (_write("ImageSets/Main/train.txt", "a\na\n"), "line 2 is 'a'"),
         (_write("ImageSets/Main/train.txt", "a  -1\n"), "line 1 is 'a  -1'"),
@@ -188,6 +198,71 @@ def test_bad_folders_are_refused(tmp_path: Path, spoil: Callable[[Path], object]
     spoil(folder)
     with pytest.raises(UserError, match=message):
         convert(tmp_path / "bad.json", [folder], ["train"])
+
+
+def _renamed(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "JPEGImages/a.jpg").rename(folder / "JPEGImages" / name)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "hint"),
+    [
+        (_renamed("a.bmp"), r"first a\.jpg: there is a\.bmp, expected \.jpg, \.jpeg, \.png\. Unpack"),
+        (_renamed("A.jpg"), r"first a\.jpg: there is A\.jpg, expected"),
+        (
+            _write("ImageSets/Main/train.txt", "a.jpg\n"),
+            "the list names files with their endings, which it must not",
+        ),
+        (
+            lambda folder: (folder / "JPEGImages").rename(folder / "images"),
+            r"first a\.jpg: there is no such folder\.",
+        ),
+        (_renamed("b.jpg"), r"first a\.jpg\. Unpack the images there"),
+        (
+            lambda folder: (
+                voc_folder(folder, "train", {"Bild \u00fc": ""}),
+                (folder / "JPEGImages/Bild \u00fc.jpg").rename(folder / "JPEGImages/Bild u\u0308.jpg"),
+            ),
+            "there is Bild u\u0308.jpg, the same letters in another Unicode form, expected",
+        ),
+    ],
+)
+def test_a_picture_that_is_called_otherwise_is_told(
+    tmp_path: Path, spoil: Callable[[Path], object], hint: str
+) -> None:
+    folder = voc_folder(tmp_path / "VOC", "train", {"a": voc_object("cat", (1, 1, 5, 5))})
+    spoil(folder)
+    with pytest.raises(UserError, match=hint):
+        convert(tmp_path / "bad.json", [folder], ["train"])
+
+
+def test_all_annotations_that_are_refused_are_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = {name: voc_object("cat", (5, 1, 1, 5)) for name in "ab"} | {"c": voc_object("cat", (1, 1, 5, 5))}
+    folder = voc_folder(tmp_path / "VOC", "train", images)
+    with pytest.raises(UserError, match=r"a\.xml: object 1 .* So are 1 more of its 3 annotations\.$"):
+        convert(tmp_path / "bad.json", [folder], ["train"])
+    said = capsys.readouterr().out
+    assert "a.xml: object 1" in said and "b.xml: object 1" in said and "c.xml" not in said
+
+
+def test_names_may_hold_spaces(tmp_path: Path) -> None:
+    cat = voc_object("cat", (1, 1, 5, 5), "<truncated>Unspecified</truncated>")
+    folder = voc_folder(tmp_path / "VOC", "train", {"day 1": cat, "left side": cat})
+    images = convert(tmp_path / "train.json", [folder], ["train"])["images"]
+    assert [image["file_name"] for image in images] == ["JPEGImages/day 1.jpg", "JPEGImages/left side.jpg"]
+
+
+def test_objects_that_the_metric_leaves_out_cannot_be_evaluated_on(tmp_path: Path) -> None:
+    hard = voc_object("cat", (1, 1, 5, 5), "<difficult>1</difficult>")
+    train = voc_folder(tmp_path / "VOC", "train", {"a": hard})
+    convert(tmp_path / "train.json", [train], ["train"])
+    voc_folder(train, "val", {"b": hard, "c": hard + hard})
+    with pytest.raises(UserError, match="all 3 objects are difficult, which VOC's metric leaves out"):
+        convert(tmp_path / "val.json", [train], ["val"], tmp_path / "train.json")
+    voc_folder(train, "val", {"b": hard, "c": hard + voc_object("cat", (1, 1, 5, 5))})
+    assert len(convert(tmp_path / "val.json", [train], ["val"], tmp_path / "train.json")["annotations"]) == 3
 
 
 def test_an_image_of_two_splits_is_refused(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def _background(part: Part, most: int, seed: int) -> Iterator[tuple[int, Square]
     for each in part.objects:
         boxes[each.image_id].append(each.bbox)
     sizes = sorted(max(each.bbox[2:]) for each in part.objects)
-    for image_id in seeded_order(part.images, seed)[:most]:
+    for image_id in seeded_order(part.images, seed)[: most if sizes else 0]:
         image, draw = part.images[image_id], random.Random(f"{seed} {image_id}")
         for attempt in range(TRIES):
             size = CONTEXT * draw.choice(sizes) * (1 - attempt / TRIES)

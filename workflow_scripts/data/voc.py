@@ -12,7 +12,7 @@ A folder holds Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SPLI
     annotations    boxes as detectron2's data/datasets/pascal_voc.py reads them: VOC counts pixels from 1 and
                    includes the far ones, so x is xmin - 1 and the width is xmax - xmin + 1. `difficult` is kept,
                    0 or 1: training keeps difficult objects, as detectron2 does; VOC's metric leaves them out.
-                   VOC's own boxes lie within their images; those of other sets are cut at the edges, and counted
+                   VOC's own boxes lie within their images; those of other sets are cut at the edges: `cut` is 1
 
 Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/
 """
@@ -20,6 +20,7 @@ Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/
 import argparse
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from workflow_scripts.data.class_folders import ENDINGS
+from workflow_scripts.data.file_names import other_name
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
 from workflow_scripts.jobs.job import job
@@ -85,14 +87,17 @@ def read_split(folder: str | Path, split: str) -> list[str]:
     """The image names of a split, as listed.
 
     Raises `UserError` when there is no such folder or split, and when the list is empty, repeats a name or
-    holds more than a name a line.
+    says which images show a class.
     """
     path = os.path.join(folder, "ImageSets", "Main", f"{split}.txt")
-    lines = _text(path, f"a PASCAL VOC folder with a list of the images of split {split!r}").splitlines()
-    names = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    lines = _text(
+        path, f"a list of the images of split {split!r}: write one, a name a line, without its ending"
+    )
+    names = {number: line.strip() for number, line in enumerate(lines.splitlines(), 1) if line.strip()}
     seen: set[str] = set()
     for number, name in names.items():
-        if len(name.split()) != 1 or name in seen:
+        of_a_class = re.search(r"\s-?[01]$", name) and not os.path.isfile(_annotation(folder, name))
+        if name in seen or of_a_class:
             raise UserError(
                 f"{path}: line {number} is {name!r}. Expected one image name a line, each once, as in VOC's "
                 "trainval.txt (its CLASS_trainval.txt say which images show a class and do not serve)."
@@ -107,7 +112,7 @@ def read(folder: str | Path, split: str) -> list[Image]:
     """The images of a split, in its order.
 
     Raises `UserError` when a list, annotation or picture is missing, an annotation is not XML or lacks what it
-    needs, an image has no size, or a box is empty or not within its image.
+    needs, an image has no size, or a box is empty or not within its image: the first of all, which are printed.
     """
     names = read_split(folder, split)
     pictures = pictures_folder(folder)
@@ -116,12 +121,34 @@ def read(folder: str | Path, split: str) -> list[Image]:
     if missing:
         raise UserError(
             f"{pictures}: {len(missing):,} of the {len(names):,} images of split {split!r} are missing, first "
-            f"{missing[0]}.jpg. Unpack the images there, or correct the split."
+            f"{missing[0]}.jpg{_hint(pictures, missing[0])}. Unpack the images there, or correct the split."
         )
-    return [
-        _read_image(os.path.join(pictures, found[n]), os.path.join(folder, "Annotations", f"{n}.xml"))
-        for n in names
-    ]
+    images, refused = [], []
+    for name in names:
+        try:
+            images.append(_read_image(os.path.join(pictures, found[name]), _annotation(folder, name)))
+        except UserError as error:
+            refused.append(str(error))
+    if refused:
+        print("\n".join(refused))
+        also = f" So are {len(refused) - 1:,} more of its {len(names):,} annotations." if refused[1:] else ""
+        raise UserError(f"{refused[0]}{also}")
+    return images
+
+
+def _annotation(folder: str | Path, name: str) -> str:
+    return os.path.join(folder, "Annotations", f"{name}.xml")
+
+
+def _hint(folder: str, name: str) -> str:
+    """What a picture that is missing may be called."""
+    if not os.path.isdir(folder):
+        return ": there is no such folder"
+    within = os.path.join(folder, os.path.dirname(name))
+    other = other_name(within, os.path.basename(name))
+    if os.path.splitext(name)[1].lower() in ENDINGS:
+        return ": the list names files with their endings, which it must not"
+    return f": {other}, expected {', '.join(ENDINGS)}" if other else ""
 
 
 def _pictures(folder: str, parts: Iterable[str]) -> dict[str, str]:
@@ -153,9 +180,16 @@ def coco_file(
 
     `folder`: what file names are relative to. `classes`: id and name of each category; None: those of the objects.
 
-    Raises `UserError` when an object is of another class, or there is none at all, or an image stands twice.
+    Raises `UserError` when an object is of another class, or there is none at all, an image stands twice, or all
+    objects of given `classes` are `difficult`, since VOC's metric leaves those out.
     """
     images = list(images)
+    difficult = [found.difficult for image in images for found in image.objects]
+    if classes is not None and difficult and all(difficult):
+        raise UserError(
+            f"{images[0].annotation} and the others of its split: all {len(difficult):,} objects are difficult, which "
+            "VOC's metric leaves out. Expected objects to evaluate on: write 0 for difficult."
+        )
     if classes is None:
         classes = list(enumerate(sorted({o.name for image in images for o in image.objects}), 1))
         if not classes:
@@ -212,11 +246,13 @@ def _box_fields(found: Object) -> dict[str, Any]:
         "area": width * height,
         "iscrowd": 0,
         "difficult": int(found.difficult),
-    }
+    } | ({"cut": 1} if found.cut else {})
 
 
 def _read_image(picture: str, annotation: str) -> Image:
-    text = _text(annotation, "the image's annotation as in PASCAL VOC")
+    text = _text(
+        annotation, "the image's annotation as in PASCAL VOC: write it, or take the image off the list"
+    )
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise UserError(f"{annotation}: has a DOCTYPE or ENTITY. VOC's annotations have none; remove it.")
     try:
@@ -226,7 +262,7 @@ def _read_image(picture: str, annotation: str) -> Image:
     width, height = (_number(root, f"size/{side}", annotation) for side in ("width", "height"))
     if not (width > 0 and height > 0 and width == int(width) and height == int(height)):
         raise UserError(
-            f"{annotation}: size is {width:g} x {height:g}. Expected width and height of the picture in pixels."
+            f"{annotation}: size is {width:g} x {height:g}. Expected those of the picture in pixels: correct it."
         )
     objects = [
         _read_object(element, f"{annotation}: object {number}", width, height)
@@ -247,11 +283,11 @@ def _read_object(element: Element, where: str, width: float, height: float) -> O
             f"{where} ({name}): box {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} is empty or outside the image of "
             f"{width:g} x {height:g}. Expected 1 <= xmin <= xmax <= width, and likewise down: VOC counts from 1."
         )
-    flags = {field: (element.findtext(field) or "0").strip() for field in ("difficult", "truncated")}
-    for field, flag in flags.items():
-        if flag not in ("0", "1"):
-            raise UserError(f"{where} ({name}): {field} is {flag!r}. Expected 0 or 1.")
-    return Object(name, box, cut=box != tuple(given), **{field: flag == "1" for field, flag in flags.items()})
+    difficult = (element.findtext("difficult") or "0").strip()
+    if difficult not in ("0", "1"):
+        raise UserError(f"{where} ({name}): difficult is {difficult!r}. Expected 0 or 1.")
+    truncated = (element.findtext("truncated") or "").strip() == "1"
+    return Object(name, box, difficult == "1", truncated, cut=box != tuple(given))
 
 
 def _number(element: Element, path: str, where: str) -> float:

@@ -1,17 +1,16 @@
 """Checks each annotation of a COCO file: types, boxes, masks, keypoints, areas, crowd flags."""
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, UnsetType
 
 from workflow_scripts.data import coco
 from workflow_scripts.data.check import geometry
 from workflow_scripts.data.check.findings import Findings, Kind
 from workflow_scripts.data.check.geometry import Box, Problem
+from workflow_scripts.data.check.whole_file import Told, check_whole_file
 
 REPAIR = "or have python -m workflow_scripts.data.check.repair write a copy where it is"
 
@@ -62,7 +61,7 @@ CROWD_OTHER = Kind(
     "annotations",
     "crowd flags that are neither 0 nor 1",
     "iscrowd, 0 or 1",
-    f"Correct it, {REPAIR} 0 or 1",
+    "Correct it, or have python -m workflow_scripts.data.check.repair write a copy: of false, true, null and text",
 )
 AREA_MISSING = Kind(
     "area-missing",
@@ -158,22 +157,23 @@ REPEATED = Kind(
     "Remove the copies",
     "trained on and evaluated as they are",
 )
-NO_OBJECT = Kind(
-    "no-object",
-    "error",
-    "files",
-    "no image holds an object, crowds aside",
-    "annotations of objects",
-    "Name the file that holds them",
-)
-BARE_IMAGES = Kind(
-    "image-bare",
+BOX_CUT = Kind(
+    "box-cut",
     "note",
-    "images",
-    "images without objects",
-    "nothing: COCO has such images",
-    "None is needed",
-    "left out of training, evaluated like all others",
+    "annotations",
+    "boxes that reached beyond their image in PASCAL VOC's files",
+    "1 <= xmin <= xmax <= width, and likewise down",
+    "Correct the box, or the image's size, where it is more than rounding",
+    "cut at the image's edges when they were read",
+)
+CROWD = Kind(
+    "crowd",
+    "note",
+    "annotations",
+    "crowds",
+    "iscrowd 1 for groups alone, whose members are not told apart",
+    "None is needed where they are groups; write iscrowd 0 for single objects",
+    "left out of training; what is detected there counts neither way",
 )
 
 
@@ -202,23 +202,20 @@ class Annotation(msgspec.Struct, gc=False):
     area: float | UnsetType = UNSET
     iscrowd: int | UnsetType = UNSET
     segmentation: list[list[float]] | RunLengths | UnsetType | None = UNSET
-    keypoints: list[float] | UnsetType = UNSET
+    keypoints: list[float] | UnsetType | None = UNSET
     num_keypoints: int | UnsetType = UNSET
+    cut: int = 0  # data/voc.py
 
 
 @dataclass
 class _Place:
-    """Where annotations stand, and what of it no single one tells.
-
-    `boxes`: six numbers each, the last two the image's width and height.
-    """
+    """Where annotations stand, and what of it no single one tells."""
 
     file: coco.AnnotationFile
     needs: Needs
     evaluated: bool
     findings: Findings
-    objects: set[int] = field(default_factory=set)
-    boxes: array = field(default_factory=lambda: array("d"))
+    told: Told = field(default_factory=Told)
     seen: set[int] = field(default_factory=set)
     categories: set[int] = field(default_factory=set)
 
@@ -242,13 +239,14 @@ def check_annotations(
         try:
             annotation = decode(raw)
         except coco.UNDECODABLE as error:
+            place.told.unread += 1
             for kind, found in _wrong_types(raw, str(error)):
                 findings.add(kind, file.path, f"annotations[{position}], of image id {image_id}", found)
             continue
         place.categories.add(annotation.category_id)
         for kind, found in _problems(annotation, image, keypoints[annotation.category_id], place):
             findings.add(kind, file.path, record_of(annotation.id, image), found)
-    _whole_file(place)
+    check_whole_file(file, place.told, findings)
     return place.categories
 
 
@@ -273,6 +271,9 @@ def _problems(annotation: Annotation, image: coco.Image, keypoints: int, place: 
         yield CROWD_MISSING, "iscrowd is missing"
     elif annotation.iscrowd not in (UNSET, 0, 1):
         yield CROWD_OTHER, f"iscrowd is {annotation.iscrowd}"
+    elif annotation.iscrowd == 1:
+        place.told.crowds += 1
+        yield CROWD, "iscrowd is 1"
     polygons = annotation.segmentation if isinstance(annotation.segmentation, list) else []
     extent = geometry.extent_of(polygons)
     yield from _box(annotation, image, extent, place)
@@ -288,7 +289,7 @@ def _box(annotation: Annotation, image: coco.Image, extent: Box | None, place: _
         yield BOX_MISSING, "bbox is missing"
         return
     if annotation.iscrowd != 1:
-        place.objects.add(image.id)
+        place.told.objects.add(image.id)
     area = annotation.area if extent is None and not annotation.segmentation else None
     corners = geometry.given_as_corners(box, extent, None if isinstance(area, UnsetType) else area)
     problem = geometry.wrong_box(box, image.width, image.height)
@@ -301,7 +302,9 @@ def _box(annotation: Annotation, image: coco.Image, extent: Box | None, place: _
             geometry.BOX_ELSEWHERE,
             f"bbox is {geometry.numbers(box)}, the polygons' corners are {geometry.numbers(extent)}",
         )
-    place.boxes.extend((*box, image.width, image.height))
+    if annotation.cut:
+        yield BOX_CUT, f"what is left of it is {geometry.numbers(box)}"
+    place.told.boxes.extend((*box, image.width, image.height))
     same = hash((image.id, annotation.category_id, *map(round, box)))
     if same in place.seen:
         yield REPEATED, f"bbox is {geometry.numbers(box)}, of category id {annotation.category_id}"
@@ -346,8 +349,8 @@ def _mask(
 
 def _keypoints(annotation: Annotation, image: coco.Image, count: int) -> Iterator[Problem]:
     points = annotation.keypoints
-    if isinstance(points, UnsetType) or len(points) != 3 * count:
-        found = "missing" if isinstance(points, UnsetType) else f"of {len(points)} numbers"
+    if not isinstance(points, list) or len(points) != 3 * count:
+        found = f"of {len(points)} numbers" if isinstance(points, list) else "missing"
         yield KEYPOINTS_LENGTH, f"keypoints are {found}, its category has {count} keypoints"
         return
     flags = points[2::3]
@@ -363,23 +366,3 @@ def _keypoints(annotation: Annotation, image: coco.Image, count: int) -> Iterato
     if outside:
         x, y = outside[0]
         yield KEYPOINTS_OUTSIDE, f"a keypoint is at {x:g}, {y:g}, the image {image.width} x {image.height}"
-
-
-def _whole_file(place: _Place) -> None:
-    file, findings = place.file, place.findings
-    if not place.objects:
-        findings.add(
-            NO_OBJECT, file.path, "annotations", f"{len(file.annotation_image_ids):,} entries, no object"
-        )
-    for image in file.images:
-        if image.id not in place.objects:
-            findings.add(BARE_IMAGES, file.path, f"image id {image.id} ({image.file_name})", "no object")
-    if place.boxes and geometry.BOX_CORNERS.name not in {each.kind.name for each in findings.all()}:
-        boxes = np.frombuffer(place.boxes).reshape(-1, 6)
-        if geometry.all_given_as_corners(boxes[:, :4], boxes[:, 4:]):
-            findings.add(
-                geometry.BOX_CORNERS,
-                file.path,
-                "annotations",
-                f"all {len(boxes):,} boxes fit their images as corners, and many do not as x, y, width and height",
-            )

@@ -16,14 +16,14 @@ Problem = tuple[Kind, str]
 
 BEYOND = 1.0
 """Pixels that a box or polygon may reach beyond its image: outlines that were rounded do."""
-_XYWH = "bbox as [x, y, width, height] in pixels, width and height above 0"
+XYWH = "bbox as [x, y, width, height] in pixels, width and height above 0"
 
 BOX_REVERSED = Kind(
     "box-reversed",
     "error",
     "annotations",
     "boxes of negative width or height",
-    _XYWH,
+    XYWH,
     "Swap the corners, or correct the export",
 )
 BOX_EMPTY = Kind(
@@ -31,7 +31,7 @@ BOX_EMPTY = Kind(
     "skipped",
     "annotations",
     "boxes without width or height",
-    _XYWH,
+    XYWH,
     "Remove them, or draw them anew",
     "left out of training, as in detectron2; a few are tolerated",
 )
@@ -40,7 +40,7 @@ BOX_OUTSIDE = Kind(
     "error",
     "annotations",
     "boxes outside their image",
-    f"{_XYWH}, within the image",
+    f"{XYWH}, within the image",
     "Correct the box, or the image's width and height",
 )
 BOX_BEYOND = Kind(
@@ -48,7 +48,7 @@ BOX_BEYOND = Kind(
     "note",
     "annotations",
     "boxes that reach beyond their image",
-    f"{_XYWH}, within the image",
+    f"{XYWH}, within the image",
     "Cut them at the edges: evaluation takes them as they are",
     "cut at the image's edges in training, as in detectron2",
 )
@@ -57,7 +57,7 @@ BOX_CORNERS = Kind(
     "error",
     "annotations",
     "boxes given as two corners, x1, y1, x2, y2",
-    f"{_XYWH}, COCO's",
+    f"{XYWH}, COCO's",
     "Write x2 - x1 and y2 - y1 in place of x2 and y2",
 )
 BOX_ELSEWHERE = Kind(
@@ -160,20 +160,6 @@ def given_as_corners(box: Box, extent: Box | None, area: float | None) -> bool:
         return False
     as_corners, as_sides = (third - x) * (fourth - y), third * fourth
     return abs(as_corners - area) <= 1e-6 * area < abs(as_sides - area)
-
-
-def all_given_as_corners(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> bool:
-    """Whether all boxes (n x 4) fit images (n x 2, width and height) as corners, and many not as x, y, width, height.
-
-    Of true boxes some are narrower than their distance from the left, so that not all fit as corners; and few reach
-    beyond their image. Fewer than three boxes say nothing.
-    """
-    if len(boxes) < 3:
-        return False
-    first, second = boxes[:, :2], boxes[:, 2:]
-    fit = (second > first) & (second <= sizes + BEYOND)
-    beyond = (first + second > sizes + BEYOND).any(axis=1)
-    return bool(fit.all() and beyond.mean() > 0.1)
 
 
 def elsewhere(box: Box, extent: Box) -> bool:

@@ -13,6 +13,7 @@ from workflow_scripts.data import coco
 from workflow_scripts.data.check import pictures
 from workflow_scripts.data.check.findings import Findings, Kind
 from workflow_scripts.data.check.pictures import Picture, Unfit
+from workflow_scripts.data.file_names import other_name
 
 LEADS_OUT = Kind(
     "name-leads-out",
@@ -20,7 +21,7 @@ LEADS_OUT = Kind(
     "images",
     "file names that lead out of the folder of images",
     "a path below the folder of images: nothing outside of it is hashed",
-    "Write file_name relative to the folder, without ..",
+    "Write file_name relative to the folder: no path from the root, and no two dots",
 )
 SAME_FILE = Kind(
     "name-twice",
@@ -115,13 +116,13 @@ def check_images(file: coco.AnnotationFile, folder: Path, threads: int, findings
     named = [image for image in file.images if _name_serves(image, file, findings)]
     _find_repeated_names(named, file, findings)
     paths = [folder / image.file_name for image in named]
-    there = _Names()
     found = []
     for image, path, seen in zip(named, paths, pictures.look_at_each(paths, threads), strict=True):
         record = f"image id {image.id} ({image.file_name})"
         if isinstance(seen, Unfit):
-            hint = there.hint(path) if seen.kind is pictures.MISSING else ""
-            findings.add(seen.kind, file.path, f"{record} in {folder}", f"{seen.found}{hint}")
+            other = other_name(path.parent, path.name) if seen.kind is pictures.MISSING else ""
+            found_there = f"{seen.found}; {other}" if other else seen.found
+            findings.add(seen.kind, file.path, f"{record} in {folder}", found_there)
             continue
         check_picture(seen, record, file.path, findings)
         _check_size(image, seen, record, file, findings)
@@ -222,20 +223,3 @@ def _telling(images: Sequence[Seen]) -> list[Seen]:
 
 def _looks(images: Sequence[Seen]) -> NDArray[np.uint64]:
     return np.array([image.picture.look for image in images], dtype=np.uint64)
-
-
-class _Names:
-    """The names in folders, each listed once, to tell what a missing file may be called."""
-
-    def __init__(self) -> None:
-        self._names: dict[Path, dict[str, str]] = {}
-
-    def hint(self, path: Path) -> str:
-        """`; there is IMG_1.JPG` where a name differs in upper and lower case alone."""
-        if path.parent not in self._names:
-            try:
-                self._names[path.parent] = {name.casefold(): name for name in os.listdir(path.parent)}
-            except (OSError, ValueError):
-                self._names[path.parent] = {}
-        other = self._names[path.parent].get(path.name.casefold())
-        return f"; there is {other}" if other and other != path.name else ""

@@ -4,11 +4,17 @@
 
 The rules, in order; all else stays as it is, and what no rule repairs is still for a person to correct:
 
+    whole-number       ids, widths and heights as whole numbers, for 3.0 and "3"
+    box-fractions      where all boxes lie within one pixel: times the image's sides, with polygons that do, too
+    box-corners        x1, y1, x2, y2, where all boxes fit their images so, many as nothing else: x, y, width, height
+    box-centres        likewise, for x and y of the middle
     iscrowd-missing    0
-    iscrowd-other      0 or 1, for false, true, "0", "1", 0.0 and 1.0
-    polygon            of fewer than three points or an odd number of numbers: removed; if none is left, the annotation
+    iscrowd-other      0 or 1, for false, true, null, "0", "1", 0.0 and 1.0
+    polygon-flat       a list of coordinates: a list of that one polygon
+    polygon            of fewer than three points or an odd number of numbers: removed
+    polygon-none       none is left: the annotation is removed or, where no other has a mask, stays as a box
     box-missing        the box around the polygons
-    box-corners        x1, y1, x2, y2 that fit the polygons, or the area, as corners alone: x, y, width, height
+    box-corners        of one annotation, which fits its polygons, or its area, as corners alone
     box-beyond         cut at the edges of the image
     box-empty          no width or height, or outside the image: the annotation is removed
     area               missing, 0, negative or larger than the box: that of the mask, or else of the box
@@ -22,26 +28,39 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as masks
 
 from workflow_scripts.data import coco
 from workflow_scripts.data.check.geometry import POLYGON_FAR, extent_of, given_as_corners, wrong_polygons
+from workflow_scripts.data.check.whole_file import Reading, reading_of
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically
 from workflow_scripts.jobs.job import job
 
 Json = dict[str, Any]
-FLAGS = {"0": 0, "1": 1, "False": 0, "True": 1, "0.0": 0, "1.0": 1}
+WHOLE = {
+    "images": ("id", "width", "height"),
+    "annotations": ("id", "image_id", "category_id"),
+    "categories": ("id",),
+}
+"""Fields that hold whole numbers."""
+REMOVALS = ("polygon-none", "box-empty")
+"""Rules by which an annotation goes."""
+FLAGS = {"None": 0, "0": 0, "1": 1, "False": 0, "True": 1, "0.0": 0, "1.0": 1}
 
 
 def repaired(content: Json) -> tuple[Json, Counter[str]]:
     """The contents of an annotation file with what is repaired, and how often each rule was used."""
-    images = {image["id"]: image for image in content["images"]}
     counts: Counter[str] = Counter()
+    content = _whole_numbers(content, counts)
+    images = {image["id"]: image for image in content["images"]}
+    annotations = _as_cocos_boxes([dict(each) for each in content["annotations"]], images, counts)
+    masks_there = any(_has_mask(each.get("segmentation")) for each in annotations)
     kept = []
-    for given in content["annotations"]:
+    for given in annotations:
         try:
-            annotation = _repaired(dict(given), images.get(given.get("image_id")), counts)
+            annotation = _repaired(dict(given), images.get(given.get("image_id")), masks_there, counts)
         except (TypeError, ValueError, IndexError, AttributeError):  # of other types: the check names them
             annotation = given
         if annotation is not None:
@@ -53,17 +72,94 @@ def repaired(content: Json) -> tuple[Json, Counter[str]]:
     return content | {"annotations": kept}, counts
 
 
-def _repaired(annotation: Json, image: Json | None, counts: Counter[str]) -> Json | None:
+def _whole_numbers(content: Json, counts: Counter[str]) -> Json:
+    """With numbers in place of what stands for whole ones."""
+    sections: dict[str, list[Json]] = {}
+    for name, fields in WHOLE.items():
+        sections[name] = []
+        for entry in content[name]:
+            whole = {field: number for field in fields if (number := _whole(entry.get(field))) is not None}
+            counts["whole-number"] += len(whole)
+            sections[name].append(entry | whole)
+    return content | sections
+
+
+def _whole(value: Any) -> int | None:
+    """The number that a float or a text stands for; None where it is one, or stands for none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+
+
+def _as_cocos_boxes(annotations: list[Json], images: dict[Any, Json], counts: Counter[str]) -> list[Json]:
+    """With boxes that are all meant otherwise as x, y, width and height in pixels; fractions may be of corners."""
+    for _ in range(2):
+        placed = [
+            (each, images[each["image_id"]])
+            for each in annotations
+            if each.get("image_id") in images and _is_box(each.get("bbox"))
+        ]
+        boxes = np.array([each["bbox"] for each, _ in placed], dtype=float).reshape(-1, 4)
+        sizes = np.array([(image["width"], image["height"]) for _, image in placed], dtype=float)
+        reading = reading_of(boxes, sizes.reshape(-1, 2))
+        if reading is None:
+            break
+        for each, image in placed:
+            _read_as(reading, each, image["width"], image["height"])
+        counts[f"box-{reading}"] += len(placed)
+    return annotations
+
+
+def _read_as(reading: Reading, annotation: Json, across: int, down: int) -> None:
+    x, y, third, fourth = annotation["bbox"]
+    if reading == "corners":
+        annotation["bbox"] = [x, y, third - x, fourth - y]
+    elif reading == "centres":
+        annotation["bbox"] = [x - third / 2, y - fourth / 2, third, fourth]
+    else:
+        annotation["bbox"] = [x * across, y * down, third * across, fourth * down]
+        annotation.pop("area", None)
+        polygons = annotation.get("segmentation")
+        extent = extent_of(polygons) if _has_mask(polygons) and isinstance(polygons, list) else None
+        if extent and max(extent) <= 1:
+            annotation["segmentation"] = [
+                [each * (down if place % 2 else across) for place, each in enumerate(polygon)]
+                for polygon in polygons or ()
+            ]
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(type(each) in (int, float) for each in box)
+
+
+def _has_mask(segmentation: Any) -> bool:
+    """Whether there are run lengths, or a polygon of three points."""
+    if isinstance(segmentation, dict):
+        return bool(segmentation)
+    return isinstance(segmentation, list) and any(map(_is_polygon, _nested(segmentation)))
+
+
+def _is_polygon(polygon: Any) -> bool:
+    return isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+
+
+def _nested(polygons: list[Any]) -> list[Any]:
+    """A list of polygons, of coordinates that are those of one."""
+    return [polygons] if polygons and all(type(each) in (int, float) for each in polygons) else polygons
+
+
+def _repaired(annotation: Json, image: Json | None, masks_there: bool, counts: Counter[str]) -> Json | None:
     """An annotation with what is repaired; None where it is removed. Without an image, as it is."""
     if image is None:
         return annotation
     _repair_crowd(annotation, counts)
-    if not _repair_polygons(annotation, counts) or not _repair_box(annotation, image, counts):
+    if not _repair_polygons(annotation, masks_there, counts) or not _repair_box(annotation, image, counts):
         return None
     _repair_area(annotation, image, counts)
-    flags = annotation.get("keypoints", [])[2::3]
-    if "keypoints" in annotation and annotation.get("num_keypoints") != sum(flag in (1, 2) for flag in flags):
-        annotation["num_keypoints"] = sum(flag in (1, 2) for flag in flags)
+    flags = (annotation.get("keypoints") or [])[2::3]
+    labelled = sum(flag in (1, 2) for flag in flags)
+    if annotation.get("keypoints") is not None and annotation.get("num_keypoints") != labelled:
+        annotation["num_keypoints"] = labelled
         counts["num_keypoints"] += 1
     return annotation
 
@@ -77,15 +173,20 @@ def _repair_crowd(annotation: Json, counts: Counter[str]) -> None:
         counts["iscrowd-other"] += 1
 
 
-def _repair_polygons(annotation: Json, counts: Counter[str]) -> bool:
-    """Whether a polygon is left, of those that there were."""
-    polygons = annotation.get("segmentation")
-    if not isinstance(polygons, list) or not all(isinstance(each, list) for each in polygons):
+def _repair_polygons(annotation: Json, masks_there: bool, counts: Counter[str]) -> bool:
+    """Whether the annotation stays."""
+    given = annotation.get("segmentation")
+    if not isinstance(given, list) or not given:
         return True
-    whole = [each for each in polygons if len(each) >= 6 and len(each) % 2 == 0]
+    polygons = _nested(given)
+    counts["polygon-flat"] += polygons is not given
+    if not all(isinstance(each, list) for each in polygons):
+        return True
+    whole = list(filter(_is_polygon, polygons))
     counts["polygon"] += len(polygons) - len(whole)
     annotation["segmentation"] = whole
-    return bool(whole) or not polygons
+    counts["polygon-none"] += not whole and masks_there
+    return bool(whole) or not masks_there
 
 
 def _repair_box(annotation: Json, image: Json, counts: Counter[str]) -> bool:
@@ -160,12 +261,17 @@ def main() -> None:
     content, counts = repaired(_content(arguments.annotations))
     with write_atomically(arguments.output) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False))
+        try:
+            coco.read(temporary)
+        except UserError as error:  # of what no rule repairs
+            raise UserError(str(error).replace(str(temporary), str(arguments.annotations))) from None
     for name, number in sorted(counts.items()):
         if number:
-            print(f"{name}: {number:,} repaired")
-    coco.read(arguments.output)
+            print(f"{name}: {number:,} {'annotations removed' if name in REMOVALS else 'repaired'}")
+    if not any(counts.values()):
+        print("No rule found anything to repair.")
     print(
-        f"{arguments.output}: {len(content['annotations']):,} annotations. Name it in config.yaml, and check it"
+        f"{arguments.output}: {len(content['annotations']):,} annotations. Name it in your configuration, and check it"
     )
 
 
@@ -184,15 +290,19 @@ def _content(path: Path) -> Json:
         sections = [content[name] for name in ("images", "annotations", "categories")]
         if not all(isinstance(entry, dict) for section in sections for entry in section):
             raise TypeError
-        fields = [image[name] for image in content["images"] for name in ("id", "width", "height")]
-        if not all(type(field) is int for field in fields):
-            raise TypeError
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f"{path}: found no lists of images, annotations and categories. Expected {coco.FORMAT}."
         ) from None
+    for number, image in enumerate(content["images"]):
+        for name in WHOLE["images"]:
+            if type(image.get(name)) is not int and _whole(image.get(name)) is None:
+                raise UserError(
+                    f"{path}: images[{number}]: {name} is {image.get(name)!r}. Expected whole numbers as id, width and "
+                    "height of each image, in pixels: read them from the pictures."
+                )
     return content
 
 

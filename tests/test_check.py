@@ -30,6 +30,13 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset(tmp_path)
 
 
+def encoded(encoding: str) -> Spoil:
+    def spoil(dataset: Dataset) -> None:
+        dataset.train = json.dumps(dataset.train, ensure_ascii=False).encode(encoding)
+
+    return spoil
+
+
 ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     # boxes
     "box reversed": (
@@ -159,7 +166,18 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "category names twice": (
         categories("train", (3, "a"), (4, "a")),
-        ("`categories`: name 'a' is there 2 times", "Expected each name once; remove the copies"),
+        (
+            "`categories`: name 'a' is there 2 times, as ids 3, 4",
+            "Expected each name once; remove id 4",
+        ),
+    ),
+    "category names of two in use": (
+        lambda dataset: dataset.train["categories"][1].update(name="person"),
+        ("name 'person' is there 2 times, as ids 3, 4", "Expected each name once; remove the copies"),
+    ),
+    "category named like one without annotations": (
+        lambda dataset: dataset.train["categories"].insert(0, {"id": 0, "name": "cat"}),
+        ("name 'cat' is there 2 times, as ids 0, 4", "remove id 0, which has no annotation"),
     ),
     "category id negative": (categories("train", (-1, "a"), (4, "b")), ("category id -1 ('a')", "2^53")),
     # categories
@@ -202,6 +220,12 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "cut short": (raw("}]}", ""), ("not JSON", "cut short")),
     "nested": (raw('"keypoints": [6', f'"keypoints": {"[" * 100_000}[6'), ("nested too deeply",)),
     "byte order mark": (raw('{"images"', '\ufeff{"images"'), ("byte order mark",)),
+    "UTF-16": (encoded("utf-16"), ("its text is UTF-16", "Save it as UTF-8")),
+    "UTF-16 without a mark": (encoded("utf-16-le"), ("its text is UTF-16",)),
+    "Latin-1": (
+        lambda dataset: (image(file_name="B\u00e4r.png")(dataset), encoded("latin-1")(dataset)),
+        ("images[0]: its text is not UTF-8", "Save it as UTF-8"),
+    ),
     # names
     "name leads out": (image(file_name="../train/train1.png"), ("'../train/train1.png'", "no two dots")),
     "name absolute": (image(file_name="/etc/passwd"), ("'/etc/passwd'", "below the folder")),

@@ -8,6 +8,8 @@ from tests.configuration import GOOD, WEIGHTS, assert_one_line, message
 from workflow_scripts.errors import UserError
 from workflow_scripts.study.compile import compile_study
 
+VOC_SPLIT = {"folder": "voc", "split": "train"}
+
 # What is wrong, and what its message must say, in this order: file, field, found, expected.
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown key": (
@@ -94,7 +96,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "schedules not a list": (
         {"schedules": "2x"},
-        ["config.yaml: schedules: Input should be a valid tuple", "found '2x'"],
+        ["config.yaml: schedules: expected a list, such as [a, b]; found '2x'"],
     ),
     "seed twice": ({"seeds": [0, 1, 0]}, ["config.yaml: seeds: listed twice: 0", "found [0, 1, 0]"]),
     "seed no number": (
@@ -154,7 +156,27 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a number where a section belongs": (
         {"numbers": {"training": 5}},
-        ["scales/smoke.yaml with `numbers`", "training: Input should be a valid dictionary", "found 5"],
+        ["scales/smoke.yaml with `numbers`", "training: expected the keys log_period, ", "found 5"],
+    ),
+    "one folder where a list belongs": (
+        {"datasets": {"voc": {"train": VOC_SPLIT, "val": VOC_SPLIT}}},
+        ["config.yaml: datasets.voc.train: expected a list, such as [a, b]; found {'folder': 'voc'"],
+    ),
+    "a path where a folder and its list belong": (
+        {"datasets": {"voc": {"train": ["voc"], "val": VOC_SPLIT}}},
+        [
+            "config.yaml: datasets.voc.train.0: expected the keys folder, split, each with its value; found 'voc'"
+        ],
+    ),
+    "keys where there are none": (
+        {"numbers": {"subsets": [3]}},
+        ["subsets: expected keys with values, such as {a: 1}; found [3]"],
+    ),
+    "a path that Snakemake fills in": (
+        {"datasets": {"voc": {"train": [VOC_SPLIT], "val": VOC_SPLIT | {"folder": "my/{voc}"}}}},
+        [
+            "datasets.voc.val.folder: expected a path without { and }, which Snakemake fills in; found 'my/{voc}'"
+        ],
     ),
     "nested tails": (
         {"numbers": {"schedule": {"second_tail": 400}}},
@@ -303,7 +325,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "not a mapping at all": (
         {"numbers": [1]},
-        ["config.yaml: numbers: Input should be a valid dict", "found [1]"],
+        ["config.yaml: numbers: expected keys with values", "found [1]"],
     ),
 }
 

@@ -25,6 +25,7 @@ import yaml
 from tests import figures
 from tests.checkout import ROOT
 from tests.documentation import PAGES, Block, all_commands, blocks, commands, name_of, prose
+from workflow_scripts.data.voc import read_split
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.experiments import ADVICE, Experiment, experiments
 from workflow_scripts.study.compiled.recipes import MODELS
@@ -231,7 +232,7 @@ def test_a_table_of_boxes_becomes_coco(tmp_path: Path, monkeypatch: pytest.Monke
     lines = ("a.jpg,40,30,kite,1,2,10,20", "a.jpg,40,30,dog,5,6,7,8", "b.jpg,50,60,dog,0,0,9,9")
     header = "file,width,height,category,x,y,w,h"
     (tmp_path / "my/train.csv").write_text("\n".join([header, *lines]) + "\n")
-    (block,) = blocks("python", "docs/data.md")
+    _, block = blocks("python", "docs/data.md")
     run_code(block, tmp_path, monkeypatch)
     coco = COCO(str(tmp_path / "my/train.json"))
     assert sorted((image["file_name"], image["height"]) for image in coco.dataset["images"]) == [
@@ -243,6 +244,19 @@ def test_a_table_of_boxes_becomes_coco(tmp_path: Path, monkeypatch: pytest.Monke
     assert (names[first["category_id"]], coco.imgs[first["image_id"]]["file_name"]) == ("kite", "a.jpg")
     assert (first["bbox"], first["area"], "segmentation" in first) == ([1, 2, 10, 20], 200, False)
     assert len(coco.getAnnIds(catIds=[n for n, name in names.items() if name == "dog"])) == 2
+
+
+def test_image_lists_are_written_for_a_folder_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my/voc/Annotations").mkdir(parents=True)
+    for number in range(11):
+        (tmp_path / f"my/voc/Annotations/day {number:02}.xml").touch()
+    block, _ = blocks("python", "docs/data.md")
+    run_code(block, tmp_path, monkeypatch)
+    val, train = (read_split(tmp_path / "my/voc", split) for split in ("val", "train"))
+    assert val == ["day 00", "day 05", "day 10"]
+    assert sorted(val + train) == [f"day {number:02}" for number in range(11)]
 
 
 @pytest.mark.parametrize("block", blocks("yaml", "docs/data.md"), ids=lambda block: block.text[:40])

@@ -18,7 +18,7 @@ from workflow_scripts.training.examples import detection_examples, folder_record
 
 @pytest.fixture
 def classes(tmp_path: Path) -> Path:
-    """Class `ant` is a link to another disk, `bee` has a subfolder, and a hidden one that Jupyter left there."""
+    """Class `ant` is a link to another disk, `bee` has a subfolder, a hidden one of Jupyter's, a file of macOS's."""
     folder, disk = tmp_path / "set", tmp_path / "disk"
     for number, path in enumerate(
         (
@@ -32,6 +32,7 @@ def classes(tmp_path: Path) -> Path:
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         noise(number, 9, 8).save(path, "PNG")
+    (folder / "bee/._3.jpeg").write_bytes(b"\x00\x05\x16\x07Mac OS X")
     (folder / "ant").symlink_to(disk)
     return folder
 
@@ -55,6 +56,7 @@ def test_the_check_looks_at_what_is_trained_on(
     told = capsys.readouterr()
     assert "4 of 4 images" in told.err, "they are those to validate on, too"
     assert "bee/read.me" in told.out
+    assert "bee/._3.jpeg: it is hidden" in told.out
     assert "ipynb_checkpoints" not in told.out
 
 
@@ -62,9 +64,16 @@ def test_hashes_are_of_all_files_behind_links_too_and_loops_end(classes: Path, t
     (classes / "bee/wild/again").symlink_to(classes)
     (classes / "bee/gone").symlink_to(tmp_path / "nowhere")
     rows = image_hashes(classes, [classes], threads=2)
-    others = ["bee/.ipynb_checkpoints/3-checkpoint.jpeg", "bee/read.me"]
+    others = ["bee/.ipynb_checkpoints/3-checkpoint.jpeg", "bee/read.me", "bee/._3.jpeg"]
     # In the order of paths, part by part: that of the files of hashes that there are.
-    assert [name for name, _, _ in rows] == [*PICTURES[:2], others[0], PICTURES[2], others[1], PICTURES[3]]
+    assert [name for name, _, _ in rows] == [
+        *PICTURES[:2],
+        others[2],
+        others[0],
+        PICTURES[2],
+        others[1],
+        PICTURES[3],
+    ]
     assert {name: digest for name, digest, _ in rows}["ant/1.JPG"] == sha256(tmp_path / "disk/1.JPG")
     assert all(size == (classes / name).stat().st_size for name, _, size in rows)
 

@@ -95,6 +95,32 @@ def test_the_manifests_say_what_they_are_parts_of(whole: Path, monkeypatch: pyte
         }
 
 
+def test_the_check_of_a_part_names_the_file_that_a_person_can_mend(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(whole.read_text())
+    for entry in content["annotations"]:
+        del entry["iscrowd"]
+    whole.write_text(json.dumps(content))
+    outputs = {part: tmp_path / f"{part}.json" for part in ("train", "val")}
+    split.write_split(whole, 0.3, 0, outputs)
+    words = [
+        "--name",
+        "mine",
+        "--report",
+        str(tmp_path / "check.json"),
+        "--text",
+        str(tmp_path / "check.txt"),
+    ]
+    for part, path in outputs.items():
+        words += [f"--{part}-annotations", str(path), f"--{part}-images", str(tmp_path / "data/train")]
+    assert command(words, monkeypatch) == 2
+    told = capsys.readouterr()
+    assert f"{whole.name}, its part to validate on: annotation id" in told.err
+    assert f"{whole.name}, its part to train on: 8 annotations" in told.out
+    assert str(outputs["val"]) not in told.out + told.err
+
+
 @pytest.mark.parametrize(("validation", "count"), [(0.05, 0), (0.95, 7)])
 def test_a_part_without_an_image_is_refused_before_anything_is_written(
     whole: Path, monkeypatch: pytest.MonkeyPatch, validation: float, count: int, capsys: Any

@@ -209,6 +209,21 @@ def test_a_job_is_a_line() -> None:
 # What failed
 
 
+def test_messages_of_a_log_are_told_whole(tmp_path: Path) -> None:
+    log, message = tmp_path / "a.log", " ".join(["Expected a list of the images: write one."] * 8)
+    log.write_text(f"before\n{message}\n")
+    told = failures.last_lines(log)
+    assert told[0] == "before" and len(told) == 4
+    assert " ".join(told[1:]) == message
+    assert max(map(len, told)) <= failures.WIDEST_OF_LOG
+
+    log.write_text("x" * 5000 + "\n" + f"{message}\n" * 20)
+    assert len(failures.last_lines(log)) == failures.LAST_LINES
+    log.write_text("x" * 5000)
+    (dumped,) = failures.last_lines(log)
+    assert len(dumped) == failures.WIDEST_OF_LOG and dumped.endswith("…")
+
+
 def test_a_failure_fits_on_a_screen(tmp_path: Path) -> None:
     log = tmp_path / "bad.log"
     log.write_text("\n".join(f"line {number} {'x' * 500}" for number in range(1000)) + "\n\n")

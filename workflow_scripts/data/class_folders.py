@@ -16,7 +16,12 @@ def files_below(folder: Path) -> list[Path]:
 
 def class_pictures(folder: Path) -> list[Path]:
     """The pictures of a class, in its folder and in folders below that are not hidden, in order of their paths."""
-    return [path for path in class_files(folder) if path.suffix.lower() in ENDINGS]
+    return list(filter(is_picture, class_files(folder)))
+
+
+def is_picture(path: Path) -> bool:
+    """By its ending. Hidden files are none: macOS writes ._IMG_1.jpg beside IMG_1.jpg."""
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
 
 
 def class_files(folder: Path) -> list[Path]:

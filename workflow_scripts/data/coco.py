@@ -27,6 +27,7 @@ CORRECT = f"Expected COCO's format, {FORMAT}; correct the export."
 T = TypeVar("T")
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: not JSON or other types, text that is not UTF-8, nesting without end."""
+NOT_UTF8 = "its text is not UTF-8: {}. Save it as UTF-8."
 NO_NUMBERS = (b"NaN", b"Infinity")
 """Python writes them, and JSON lacks them."""
 
@@ -104,7 +105,7 @@ def read(path: str | Path) -> AnnotationFile:
     image_ids = [image.id for image in images]
     _require_unique(image_ids, f"{path}: `images`", "id")
     _require_unique([category.id for category in categories], f"{path}: `categories`", "id")
-    _require_unique([category.name for category in categories], f"{path}: `categories`", "name")
+    _require_unique_names(categories, {annotation.category_id for annotation in annotations}, path)
     _require_unique([annotation.id for annotation in annotations], f"{path}: `annotations`", "id")
     _require_known(annotations, "image_id", image_ids, path)
     _require_known(annotations, "category_id", [category.id for category in categories], path)
@@ -152,6 +153,8 @@ def decode_each(entries: Iterable[Raw], kind: type[T], where: str) -> list[T]:
     for entry in entries:
         try:
             decoded.append(decode(entry))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}[{len(decoded)}]: {NOT_UTF8.format(error)}") from None
         except UNDECODABLE as error:
             raise UserError(f"{where}[{len(decoded)}]: {error}. {CORRECT}") from None
     return decoded
@@ -186,6 +189,10 @@ def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
         return "it is nested too deeply to be read. Expected lists of records."
     if text[:3] == codecs.BOM_UTF8:
         return "it begins with a byte order mark. Save it as UTF-8 without one."
+    if text[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in text[:2]:
+        return "its text is UTF-16, as PowerShell writes it. Save it as UTF-8."
+    if isinstance(error, UnicodeDecodeError) and text[:1] == b"{":
+        return NOT_UTF8.format(error)
     place = re.search(r"\(byte (\d+)\)", str(error))
     at = int(place[1]) if place else 0
     found = next((word for word in NO_NUMBERS if text[at : at + len(word)] == word), None)
@@ -209,6 +216,21 @@ def _require_unique(values: list[Any], where: str, field: str) -> None:
     value, times = Counter(values).most_common(1)[0]
     raise UserError(
         f"{where}: {field} {value!r} is there {times} times. Expected each {field} once; remove the copies."
+    )
+
+
+def _require_unique_names(categories: list[Category], used: set[int], path: Path) -> None:
+    name, times = (
+        Counter(category.name for category in categories).most_common(1)[0] if categories else ("", 1)
+    )
+    if times == 1:
+        return
+    ids = [category.id for category in categories if category.name == name]
+    bare = [number for number in ids if number not in used]
+    which = f"id {', '.join(map(str, bare))}, which has no annotation" if bare else "the copies"
+    raise UserError(
+        f"{path}: `categories`: name {name!r} is there {times} times, as ids {', '.join(map(str, ids))}. Expected each "
+        f"name once; remove {which}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from workflow_scripts.terminal import words
 
 LAST_LINES = 15
 WIDEST_OF_LOG = 160
+LONGEST_OF_LOG = 1000
+"""Characters of a line that is still told whole, on several lines."""
 READ = 65536
 """Bytes from the end of a log in which its last lines are looked for: a log may be large."""
 SAVED = f"exit code {INTERRUPTED}"
@@ -52,7 +55,7 @@ def recorded_end(outputs: Sequence[str]) -> str | None:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The last lines of a log that say something, each cut; none if there is no such log."""
+    """The last lines of a log that say something; none if there is no such log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - READ))
@@ -60,10 +63,19 @@ def last_lines(log: Path) -> list[str]:
     except OSError:
         return []
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return [
-        line if len(line) <= WIDEST_OF_LOG else f"{line[: WIDEST_OF_LOG - 1]}…"
-        for line in lines[-LAST_LINES:]
-    ]
+    return [part for line in lines[-LAST_LINES:] for part in _wrapped(line)][-LAST_LINES:]
+
+
+def _wrapped(line: str) -> list[str]:
+    """On several lines, if it is a message and not what a program dumped."""
+    if len(line) <= WIDEST_OF_LOG:
+        return [line]
+    if len(line) > LONGEST_OF_LOG or max(map(len, line.split())) > WIDEST_OF_LOG // 2:
+        return [f"{line[: WIDEST_OF_LOG - 1]}…"]
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(
+        line, WIDEST_OF_LOG, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def why(said: str | None, end: str | None) -> str:

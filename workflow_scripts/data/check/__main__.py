@@ -13,8 +13,11 @@ change nothing: what is trained on is the data as it is.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from workflow_scripts.data import coco
 from workflow_scripts.data.check import report
@@ -50,7 +53,7 @@ def check_detection(
     Raises:
         UserError: what `coco.read` refuses, or a folder of images that is not there.
     """
-    files = [coco.read(path) for path in annotations]
+    files = [_called(coco.read(path)) for path in annotations]
     for file, evaluated in zip(files, (False, True), strict=True):
         used = check_annotations(file, needs, evaluated, findings)
         check_categories(file, used, needs.keypoints, findings)
@@ -60,7 +63,23 @@ def check_detection(
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder. Expected the folder of the images.")
     seen = [check_images(file, folder, threads, findings) for file, folder in zip(files, images, strict=True)]
-    compare_images(seen[0], seen[1], annotations[1], findings)
+    compare_images(seen[0], seen[1], files[1].path, findings)
+
+
+class _Origin(msgspec.Struct):
+    """`split_of`, as data/split.py writes it."""
+
+    file: str
+    part: Literal["train", "val"]
+
+
+def _called(file: coco.AnnotationFile) -> coco.AnnotationFile:
+    """The same, its path that of the file that a person gave, where this is a part of one."""
+    if isinstance(file.sections.split_of, msgspec.UnsetType):
+        return file
+    origin = msgspec.json.decode(file.sections.split_of, type=_Origin)
+    purpose = {"train": "train", "val": "validate"}[origin.part]
+    return replace(file, path=Path(f"{origin.file}, its part to {purpose} on"))
 
 
 def _parser() -> argparse.ArgumentParser:

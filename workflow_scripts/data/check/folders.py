@@ -7,7 +7,7 @@ from workflow_scripts.data.check import pictures
 from workflow_scripts.data.check.findings import Findings, Kind, listed
 from workflow_scripts.data.check.images import Seen, check_picture, compare_images, find_same_content
 from workflow_scripts.data.check.pictures import Unfit
-from workflow_scripts.data.class_folders import ENDINGS, class_files
+from workflow_scripts.data.class_folders import ENDINGS, class_files, is_picture
 from workflow_scripts.errors import UserError
 
 HIDDEN = Kind(
@@ -93,12 +93,13 @@ def _check_set(folder: Path, classes: Sequence[str], threads: int, findings: Fin
             raise UserError(
                 f"{folder / name}: cannot be read: {error.strerror}. Correct its permissions."
             ) from None
-        own = [path for path in files if path.suffix.lower() in ENDINGS]
+        own = list(filter(is_picture, files))
         if not own:
             findings.add(EMPTY, folder, name, f"{len(files):,} files, no picture")
         for path in files:
-            if path.suffix.lower() not in ENDINGS:
-                findings.add(IGNORED, folder, str(path.relative_to(folder)), f"its ending is {path.suffix!r}")
+            if not is_picture(path):
+                why = "it is hidden" if path.name.startswith(".") else f"its ending is {path.suffix!r}"
+                findings.add(IGNORED, folder, str(path.relative_to(folder)), why)
         paths += own
     findings.total(folder, "images", len(paths))
     found = []

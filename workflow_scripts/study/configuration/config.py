@@ -21,7 +21,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.study.configuration.bounds import MOST_SCHEDULES, MOST_SEEDS, Number, Seed
 from workflow_scripts.study.configuration.documents import read_mapping
 from workflow_scripts.study.configuration.linear_scaling import linear_scaling
-from workflow_scripts.study.configuration.paths import results_path
+from workflow_scripts.study.configuration.paths import results_path, without_braces
 from workflow_scripts.study.configuration.scales import Scale
 
 T = TypeVar("T", bound=BaseModel)
@@ -48,7 +48,7 @@ def _each_once(values: tuple) -> tuple:
 ScheduleName = Annotated[
     str, Field(coerce_numbers_to_str=True, max_length=40), Number, AfterValidator(_usual_name)
 ]
-Named = Annotated[str, Field(min_length=1)]
+Named = Annotated[str, Field(min_length=1), AfterValidator(without_braces)]
 LayoutName = Literal["torchvision", "timm", "mmdetection", "detectron2", "detectron"]
 
 
@@ -354,11 +354,24 @@ def _sentence(model: type[BaseModel], problem: Any, within: tuple[str, ...]) -> 
         return f"{field}: unknown key, expected one of: {known}; check its spelling or remove it"
     if problem["type"] == "missing":
         return f"{field}: missing; add it"
+    if expected := _expected_kind(model, problem):
+        return f"{field}: expected {expected}; found {shortened(problem['input'])}"
     if (
         isinstance(problem["input"], Mapping) and problem["type"] == "value_error"
     ):  # what is wrong, it has said
         return f"{field}: {message}" if field else message
     return f"{field}: {message}; found {shortened(problem['input'])}"
+
+
+def _expected_kind(model: type[BaseModel], problem: Any) -> str:
+    """A list or keys, in YAML's words; empty where something else is wrong."""
+    if problem["type"] == "tuple_type":
+        return "a list, such as [a, b]"
+    if problem["type"] == "dict_type":
+        return "keys with values, such as {a: 1}"
+    if problem["type"] == "model_type":
+        return f"the keys {', '.join(_section_at(model, problem['loc']).model_fields)}, each with its value"
+    return ""
 
 
 def shortened(value: object) -> str:

@@ -29,6 +29,13 @@ MEMORY = "/dev/shm"
 """Which is a folder like others."""
 
 
+def without_braces(path: str) -> str:
+    """The same. Raises `ValueError` where Snakemake would take a part of it for a wildcard."""
+    if braces := sorted(set(path) & set("{}")):
+        raise ValueError(f"expected a path without {' and '.join(braces)}, which Snakemake fills in")
+    return path
+
+
 def results_path(path: str) -> str:
     """The path without a slash at its end.
 
@@ -37,8 +44,7 @@ def results_path(path: str) -> str:
     """
     if not path.isprintable():
         raise ValueError("expected a path without line breaks and control characters")
-    if braces := sorted(set(path) & set("{}")):
-        raise ValueError(f"expected a path without {' and '.join(braces)}, which Snakemake fills in")
+    without_braces(path)
     if path != path.strip():
         raise ValueError("expected a path without spaces at its ends")
     if re.match(r"~|\$\w", path):

@@ -226,6 +226,13 @@ ERRORS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         lambda dataset: (image(file_name="B\u00e4r.png")(dataset), encoded("latin-1")(dataset)),
         ("images[0]: its text is not UTF-8", "Save it as UTF-8"),
     ),
+    "Latin-1 categories": (
+        lambda dataset: (
+            categories("train", (3, "B\u00e4r"), (4, "b"))(dataset),
+            encoded("latin-1")(dataset),
+        ),
+        ("categories: not JSON: its text is not UTF-8", "Save it as UTF-8"),
+    ),
     # names
     "name leads out": (image(file_name="../train/train1.png"), ("'../train/train1.png'", "no two dots")),
     "name absolute": (image(file_name="/etc/passwd"), ("'/etc/passwd'", "below the folder")),
@@ -284,7 +291,7 @@ def test_all_errors_are_listed_and_the_others_counted(
 @pytest.mark.parametrize(
     ("meant", "parts"),
     [
-        ("corners", ("all 8 boxes fit their images as corners", "Write x2 - x1")),
+        ("corners", ("all 8 boxes fit their images as corners", "Write x2 - x1", "8 of 8 annotations: ")),
         ("centres", ("all 8 boxes fit their images by their centres", "Subtract half of the width")),
         ("fractions", ("all 8 boxes lie within 1 pixel", "Multiply x and width by the image's width")),
     ],

@@ -191,7 +191,7 @@ def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
         return "it begins with a byte order mark. Save it as UTF-8 without one."
     if text[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in text[:2]:
         return "its text is UTF-16, as PowerShell writes it. Save it as UTF-8."
-    if isinstance(error, UnicodeDecodeError) and text[:1] == b"{":
+    if isinstance(error, UnicodeDecodeError) and text[:1] in (b"{", b"["):
         return NOT_UTF8.format(error)
     place = re.search(r"\(byte (\d+)\)", str(error))
     at = int(place[1]) if place else 0

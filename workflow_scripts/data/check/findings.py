@@ -68,10 +68,10 @@ class Findings:
         """Tell how many records of a kind a file holds: what is skipped is measured by it."""
         self._totals[str(file), subject] = number
 
-    def add(self, kind: Kind, file: object, record: str, found: str) -> None:
-        """A record of a file is of a kind; `found` is what it holds. Both go into messages."""
+    def add(self, kind: Kind, file: object, record: str, found: str, count: int = 1) -> None:
+        """A record of a file, or so many, are of a kind; `found` is what it holds. Both go into messages."""
         entry = self._found.setdefault((kind.name, str(file)), Found(kind, str(file)))
-        entry.count += 1
+        entry.count += count
         if len(entry.examples) < EXAMPLES:
             entry.examples.append((printable(record), printable(found)))
 

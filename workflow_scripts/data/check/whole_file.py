@@ -89,7 +89,7 @@ def check_whole_file(file: coco.AnnotationFile, told: Told, findings: Findings) 
     reading = reading_of(boxes[:, :4], boxes[:, 4:])
     if reading is not None and (BOX_CORNERS.name, str(file.path)) not in known:
         kind, found = _READINGS[reading]
-        findings.add(kind, file.path, "annotations", found.format(len(boxes)))
+        findings.add(kind, file.path, "annotations", found.format(len(boxes)), len(boxes))
 
 
 def reading_of(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> Reading | None:

@@ -102,6 +102,10 @@ KEYPOINTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "visibility 3": (first(keypoints=[6, 5, 3] + [0] * 48), (FIRST, "visibility is 3")),
     "count 0": (first("val", num_keypoints=0), ("annotation id 202", "num_keypoints is 0, labelled are 2")),
     "count missing": (first("val", num_keypoints=None), ("num_keypoints is missing",)),
+    "count null": (
+        lambda dataset: dataset.val["annotations"][0].update(num_keypoints=None),
+        ("num_keypoints is missing",),
+    ),
     "another order": (
         lambda dataset: dataset.train["categories"][0]["keypoints"].reverse(),
         ("category id 3", "'right_ankle' in place 1, not 'nose'"),

@@ -189,6 +189,14 @@ def test_coordinates_that_are_no_list_of_polygons_become_one(dataset: Dataset) -
     assert counts["polygon-flat"] == 1
 
 
+@pytest.mark.parametrize("empty", ["", {}])
+def test_segmentations_that_hold_nothing_go(dataset: Dataset, empty: Any) -> None:
+    dataset.train["annotations"][0]["segmentation"] = empty
+    content, counts = repair.repaired(dataset.train)
+    assert "segmentation" not in content["annotations"][0]
+    assert len(content["annotations"]) == 8 and counts["segmentation-empty"] == 1
+
+
 def test_numbers_that_are_not_whole_become_so(dataset: Dataset) -> None:
     expected = json.loads(json.dumps(dataset.train))
     for image in dataset.train["images"]:

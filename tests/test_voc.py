@@ -161,6 +161,10 @@ def test_box_that_reaches_beyond_its_image_is_cut_and_counted(
         (_write("ImageSets/Main/train.txt", "a  -1\n"), "line 1 is 'a  -1'"),
         (_write("ImageSets/Main/train.txt", "a\nz\n"), "1 of the 2 images.*missing, first z.jpg"),
         (lambda folder: (folder / "Annotations/a.xml").unlink(), "a.xml: cannot be read"),
+        (
+            lambda folder: (folder / "Annotations/a.xml").rename(folder / "Annotations/A.XML"),
+            r"a\.xml: cannot be read: .*; there is A\.XML\. Expected the image's annotation",
+        ),
         (_write("Annotations/a.xml", "<annotation><size>"), "a.xml: not XML"),
         (_write("Annotations/a.xml", "<!DOCTYPE x [<!ENTITY y 'z'>]><annotation/>"), "a.xml: has a DOCTYPE"),
         (_write("Annotations/a.xml", "<annotation/>"), "a.xml: size/width is None"),

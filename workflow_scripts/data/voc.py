@@ -305,7 +305,9 @@ def _text(path: str, expected: str) -> str:
     try:
         return Path(path).read_text("utf-8-sig")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}. Expected {expected}.") from None
+        other = other_name(*os.path.split(path))
+        hint = f"; {other}" if other else ""
+        raise UserError(f"{path}: cannot be read: {error.strerror}{hint}. Expected {expected}.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8: {error}. Expected {expected}; save it as UTF-8.") from None
 

@@ -203,7 +203,7 @@ class Annotation(msgspec.Struct, gc=False):
     iscrowd: int | UnsetType = UNSET
     segmentation: list[list[float]] | RunLengths | UnsetType | None = UNSET
     keypoints: list[float] | UnsetType | None = UNSET
-    num_keypoints: int | UnsetType = UNSET
+    num_keypoints: int | UnsetType | None = UNSET
     cut: int = 0  # data/voc.py
 
 
@@ -360,7 +360,7 @@ def _keypoints(annotation: Annotation, image: coco.Image, count: int) -> Iterato
         return
     labelled = [(x, y) for x, y, flag in zip(points[::3], points[1::3], flags, strict=True) if flag > 0]
     if annotation.num_keypoints != len(labelled):
-        told = "missing" if annotation.num_keypoints is UNSET else annotation.num_keypoints
+        told = annotation.num_keypoints if isinstance(annotation.num_keypoints, int) else "missing"
         yield KEYPOINTS_COUNT, f"num_keypoints is {told}, labelled are {len(labelled)}"
     outside = [(x, y) for x, y in labelled if not (0 <= x <= image.width and 0 <= y <= image.height)]
     if outside:

@@ -10,6 +10,7 @@ The rules, in order; all else stays as it is, and what no rule repairs is still 
     box-centres        likewise, for x and y of the middle
     iscrowd-missing    0
     iscrowd-other      0 or 1, for false, true, null, "0", "1", 0.0 and 1.0
+    segmentation-empty "" and {}: removed
     polygon-flat       a list of coordinates: a list of that one polygon
     polygon            of fewer than three points or an odd number of numbers: removed
     polygon-none       none is left: the annotation is removed or, where no other has a mask, stays as a box
@@ -176,6 +177,9 @@ def _repair_crowd(annotation: Json, counts: Counter[str]) -> None:
 def _repair_polygons(annotation: Json, masks_there: bool, counts: Counter[str]) -> bool:
     """Whether the annotation stays."""
     given = annotation.get("segmentation")
+    if given in ("", {}):
+        del annotation["segmentation"]
+        counts["segmentation-empty"] += 1
     if not isinstance(given, list) or not given:
         return True
     polygons = _nested(given)

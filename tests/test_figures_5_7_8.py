@@ -19,6 +19,7 @@ from tests.figures import (
     less_data,
     losses,
     marked,
+    misplaced,
     texts,
 )
 from workflow_scripts.errors import UserError
@@ -102,9 +103,9 @@ def test_less_data_has_a_panel_a_subset_and_setting_with_its_own_iterations_and_
     figure = fig7.draw(less_data(), Style(), read_published(PUBLISHED))
 
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "35k subset,\ndefault hyper-parameters",
-        "35k subset,\nre-searched hyper-parameters",
-        "10k subset,\nre-searched hyper-parameters",
+        "35k subset,\ndefault\nhyper-parameters",
+        "35k subset,\nre-searched\nhyper-parameters",
+        "10k subset,\nre-searched\nhyper-parameters",
     ]
     assert [marked(axes) for axes in figure.axes] == [
         [],
@@ -116,6 +117,14 @@ def test_less_data_has_a_panel_a_subset_and_setting_with_its_own_iterations_and_
     assert above(figure.axes[0])[1:] == [["■", "33.0", "30.0"]]
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert len({axes.get_xlim() for axes in figure.axes}) == 2
+
+
+@pytest.mark.parametrize("width", [5.0, 7.0, 10.0])
+def test_titles_of_less_data_fit_their_panels(width: float) -> None:
+    figure = fig7.draw(less_data(), Style(width=width), None)
+    assert misplaced(figure) == []
+    titles = {" ".join(axes.get_title(loc="left").split()) for axes in figure.axes}
+    assert "10k subset, re-searched hyper-parameters" in titles
 
 
 def test_panels_of_less_data_that_were_not_run_are_left_out() -> None:

@@ -1,7 +1,8 @@
 """A metric against iterations, the schedules of a model overlaid (Figs. 1, 3, 4, 6 and 7 of the paper)."""
 
 import math
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -97,7 +98,9 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
         rows = math.ceil(len(panels) / columns)
         across = style.width / columns
         around = len(lines_of(notes, style)) + legend_rows(entries, style) + 1
-        height = rows * (max(1.4, 0.45 * across) + 8 * style.line) + around * style.line
+        panels = [replace(panel, title=_wrapped(panel.title, across, style)) for panel in panels]
+        above = 6 + max(2, *(panel.title.count("\n") + 1 for panel in panels))
+        height = rows * (max(1.4, 0.45 * across) + above * style.line) + around * style.line
         figure = Figure(figsize=(style.width, height), layout="constrained")
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, panel, along, last in zip(grid.flat, panels, points, ends, strict=False):
@@ -110,6 +113,15 @@ def draw_panels(panels: list[Panel], style: Style, ylabel: str) -> Figure:
         legend(figure, entries, style)
         footnote(figure, notes, style)
         return figure
+
+
+def _wrapped(title: str, across: float, style: Style) -> str:
+    """A title on as many lines as its panel's width asks for."""
+    # A bold character of DejaVu Sans is about 0.7 of its size wide; some of the panel is its axis.
+    most = int(0.85 * across * 72 / (0.7 * style.font_size))
+    return "\n".join(
+        part for line in title.splitlines() for part in textwrap.wrap(line, most, break_on_hyphens=False)
+    )
 
 
 def mean_over_seeds(evaluations: pd.DataFrame) -> pd.DataFrame:

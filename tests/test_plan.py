@@ -101,6 +101,16 @@ def test_mini_takes_the_hours_that_were_measured() -> None:
         assert planned[name] == pytest.approx(hours, rel=0.25), name
 
 
+def test_a_study_of_less_data_takes_the_hours_that_were_measured_on_another_machine() -> None:
+    """Of all large jobs; docs/results.md tells of that run."""
+    measured = pd.read_csv(REPOSITORY / "docs/results/seconds-less-data.csv", index_col="job")
+    large = ("pre-training", "training detectors", "detecting", "scoring")
+    hours = measured[measured["part"].isin(large)]["seconds"].sum() / 3600
+    found = plan(compile_study({"scale": "mini", "experiments": ["fig7", "fig8", "text_voc"]}))[-1]
+    assert found.name == "all" and found.hours > 2
+    assert found.hours == pytest.approx(hours, rel=0.25)
+
+
 def test_published_weights_leave_no_pretraining(complete_data: dict[str, Any]) -> None:
     weights = {"source": "https://example.org/r50.pth", "sha256": "0" * 64}
     found = costs(complete_data, "fig1", pretraining={"fetch": {"R50_GN": weights}})

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as masks
 
-from tests.checked import HEIGHT, WIDTH, Dataset, Json
+from tests.checked import HEIGHT, WIDTH, Dataset, Json, box_as
 from tests.training import tiny_recipe
+from workflow_scripts.data import coco
 from workflow_scripts.data.check import __main__ as check
-from workflow_scripts.data.check import fit
+from workflow_scripts.data.check import fit, repair
 from workflow_scripts.errors import UserError
 from workflow_scripts.evaluation.coco_metrics import evaluate
 from workflow_scripts.evaluation.evaluate import IOU_TYPES
@@ -88,6 +89,30 @@ def test_what_the_check_accepts_can_be_trained_and_evaluated_on(
     if accepted(dataset, need):
         train_on(dataset, need)
         evaluate_on(dataset, need)
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), value=VALUE, gone=st.booleans(), fractions=st.booleans())
+def test_repair_writes_a_file_that_can_be_read_or_refuses(
+    dataset: Dataset, data: st.DataObject, value: Any, gone: bool, fractions: bool
+) -> None:
+    good = copy.deepcopy(dataset.train)
+    if fractions:
+        for entry in good["annotations"]:
+            entry["bbox"] = box_as("fractions", entry["bbox"])
+    place = data.draw(st.sampled_from(list(places(good))))
+    given_file, output = dataset.folder / "given.json", dataset.folder / "repaired.json"
+    given_file.write_text(json.dumps(changed(good, place, value, gone)))
+    output.unlink(missing_ok=True)
+    words = ["repair", "--annotations", str(given_file), "--output", str(output)]
+    with mock.patch("sys.argv", words), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            repair.main()
+        except UserError as error:
+            assert str(error).startswith(str(given_file)) and "xpected" in str(error)
+            assert not output.exists()
+        else:
+            coco.read(output)
 
 
 def accepted(dataset: Dataset, need: str) -> bool:

@@ -25,6 +25,7 @@ The rules, in order; all else stays as it is, and what no rule repairs is still 
 
 import argparse
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def _whole(value: Any) -> int | None:
     """The number that a float or a text stands for; None where it is one, or stands for none."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII) else None
 
 
 def _as_cocos_boxes(annotations: list[Json], images: dict[Any, Json], counts: Counter[str]) -> list[Json]:
@@ -98,7 +99,7 @@ def _as_cocos_boxes(annotations: list[Json], images: dict[Any, Json], counts: Co
         placed = [
             (each, images[each["image_id"]])
             for each in annotations
-            if each.get("image_id") in images and _is_box(each.get("bbox"))
+            if type(each.get("image_id")) is int and each["image_id"] in images and _is_box(each.get("bbox"))
         ]
         boxes = np.array([each["bbox"] for each, _ in placed], dtype=float).reshape(-1, 4)
         sizes = np.array([(image["width"], image["height"]) for _, image in placed], dtype=float)
@@ -120,17 +121,24 @@ def _read_as(reading: Reading, annotation: Json, across: int, down: int) -> None
     else:
         annotation["bbox"] = [x * across, y * down, third * across, fourth * down]
         annotation.pop("area", None)
-        polygons = annotation.get("segmentation")
-        extent = extent_of(polygons) if _has_mask(polygons) and isinstance(polygons, list) else None
-        if extent and max(extent) <= 1:
+        given = annotation.get("segmentation")
+        polygons = _nested(given) if isinstance(given, list) else []
+        if polygons and all(_are_numbers(polygon) and max(polygon, default=0) <= 1 for polygon in polygons):
             annotation["segmentation"] = [
                 [each * (down if place % 2 else across) for place, each in enumerate(polygon)]
-                for polygon in polygons or ()
+                for polygon in polygons
             ]
 
 
 def _is_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(type(each) in (int, float) for each in box)
+    return _are_numbers(box) and len(box) == 4
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether it is a list of numbers that pixels may have."""
+    return isinstance(values, list) and all(
+        type(each) in (int, float) and -1e12 < each < 1e12 for each in values
+    )
 
 
 def _has_mask(segmentation: Any) -> bool:
@@ -146,7 +154,7 @@ def _is_polygon(polygon: Any) -> bool:
 
 def _nested(polygons: list[Any]) -> list[Any]:
     """A list of polygons, of coordinates that are those of one."""
-    return [polygons] if polygons and all(type(each) in (int, float) for each in polygons) else polygons
+    return [polygons] if polygons and _are_numbers(polygons) else polygons
 
 
 def _repaired(annotation: Json, image: Json | None, masks_there: bool, counts: Counter[str]) -> Json | None:

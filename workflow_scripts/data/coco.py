@@ -211,27 +211,30 @@ def _why_not_json(data: mmap.mmap | Raw, error: Exception) -> str:
 
 
 def _require_unique(values: list[Any], where: str, field: str) -> None:
-    if len(set(values)) == len(values):
-        return
-    value, times = Counter(values).most_common(1)[0]
-    raise UserError(
-        f"{where}: {field} {value!r} is there {times} times. Expected each {field} once; remove the copies."
-    )
+    if repeated := _repeated(values):
+        value, times = repeated
+        raise UserError(
+            f"{where}: {field} {value!r} is there {times} times. Expected each {field} once; remove the copies."
+        )
 
 
 def _require_unique_names(categories: list[Category], used: set[int], path: Path) -> None:
-    name, times = (
-        Counter(category.name for category in categories).most_common(1)[0] if categories else ("", 1)
-    )
-    if times == 1:
-        return
-    ids = [category.id for category in categories if category.name == name]
-    bare = [number for number in ids if number not in used]
-    which = f"id {', '.join(map(str, bare))}, which has no annotation" if bare else "the copies"
-    raise UserError(
-        f"{path}: `categories`: name {name!r} is there {times} times, as ids {', '.join(map(str, ids))}. Expected each "
-        f"name once; remove {which}."
-    )
+    if repeated := _repeated([category.name for category in categories]):
+        name, times = repeated
+        ids = [category.id for category in categories if category.name == name]
+        bare = [number for number in ids if number not in used]
+        which = f"id {', '.join(map(str, bare))}, which has no annotation" if bare else "the copies"
+        raise UserError(
+            f"{path}: `categories`: name {name!r} is there {times} times, as ids {', '.join(map(str, ids))}. Expected "
+            f"each name once; remove {which}."
+        )
+
+
+def _repeated(values: list[T]) -> tuple[T, int] | None:
+    """The value that is there most often, and how often; None where each is there once."""
+    if len(set(values)) == len(values):
+        return None
+    return Counter(values).most_common(1)[0]
 
 
 def _require_known(annotations: list[_Annotation], field: str, known: Iterable[int], path: Path) -> None:

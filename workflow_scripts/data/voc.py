@@ -144,10 +144,9 @@ def _hint(folder: str, name: str) -> str:
     """What a picture that is missing may be called."""
     if not os.path.isdir(folder):
         return ": there is no such folder"
-    within = os.path.join(folder, os.path.dirname(name))
-    other = other_name(within, os.path.basename(name))
     if os.path.splitext(name)[1].lower() in ENDINGS:
         return ": the list names files with their endings, which it must not"
+    other = other_name(*os.path.split(os.path.join(folder, name)))
     return f": {other}, expected {', '.join(ENDINGS)}" if other else ""
 
 

@@ -61,7 +61,7 @@ CROWD_OTHER = Kind(
     "annotations",
     "crowd flags that are neither 0 nor 1",
     "iscrowd, 0 or 1",
-    "Correct it, or have python -m workflow_scripts.data.check.repair write a copy: of false, true, null and text",
+    f"Correct it, {REPAIR} 0 or 1: of false, true, null and text",
 )
 AREA_MISSING = Kind(
     "area-missing",

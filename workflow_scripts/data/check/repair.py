@@ -57,10 +57,10 @@ def repaired(content: Json) -> tuple[Json, Counter[str]]:
     counts: Counter[str] = Counter()
     content = _whole_numbers(content, counts)
     images = {image["id"]: image for image in content["images"]}
-    annotations = _as_cocos_boxes([dict(each) for each in content["annotations"]], images, counts)
-    masks_there = any(_has_mask(each.get("segmentation")) for each in annotations)
+    _read_boxes(content["annotations"], images, counts)
+    masks_there = any(_has_mask(each.get("segmentation")) for each in content["annotations"])
     kept = []
-    for given in annotations:
+    for given in content["annotations"]:
         try:
             annotation = _repaired(dict(given), images.get(given.get("image_id")), masks_there, counts)
         except (TypeError, ValueError, IndexError, AttributeError):  # of other types: the check names them
@@ -75,7 +75,7 @@ def repaired(content: Json) -> tuple[Json, Counter[str]]:
 
 
 def _whole_numbers(content: Json, counts: Counter[str]) -> Json:
-    """With numbers in place of what stands for whole ones."""
+    """A copy of all records, with numbers in place of what stands for whole ones."""
     sections: dict[str, list[Json]] = {}
     for name, fields in WHOLE.items():
         sections[name] = []
@@ -93,8 +93,8 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII) else None
 
 
-def _as_cocos_boxes(annotations: list[Json], images: dict[Any, Json], counts: Counter[str]) -> list[Json]:
-    """With boxes that are all meant otherwise as x, y, width and height in pixels; fractions may be of corners."""
+def _read_boxes(annotations: list[Json], images: dict[Any, Json], counts: Counter[str]) -> None:
+    """Write boxes that are all meant otherwise as x, y, width and height in pixels; fractions may be of corners."""
     for _ in range(2):
         placed = [
             (each, images[each["image_id"]])
@@ -105,11 +105,10 @@ def _as_cocos_boxes(annotations: list[Json], images: dict[Any, Json], counts: Co
         sizes = np.array([(image["width"], image["height"]) for _, image in placed], dtype=float)
         reading = reading_of(boxes, sizes.reshape(-1, 2))
         if reading is None:
-            break
+            return
         for each, image in placed:
             _read_as(reading, each, image["width"], image["height"])
         counts[f"box-{reading}"] += len(placed)
-    return annotations
 
 
 def _read_as(reading: Reading, annotation: Json, across: int, down: int) -> None:

@@ -61,7 +61,7 @@ from workflow_scripts.training.examples import detection_examples
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import save_state
+from workflow_scripts.training.state import write_state
 
 METRICS: tuple[IouType, ...] = ("bbox", "segm")
 LEAST_AP = 20.0
@@ -94,7 +94,7 @@ def ours(run: Run, study: Study, world: World, folder: Path) -> dict[str, float]
         progress, alone = Progress(folder / segment.name), Processes(0, 1, "cpu")
         state = train_segment(recipe, segment, examples, numbers, progress, alone, parent)
         parent = folder / f"{segment.name}.safetensors"
-        save_state(parent, state)
+        write_state(parent, state)
     if state.iteration != run.schedule.iterations:
         raise SystemExit(f"ours: trained to {state.iteration}, expected {run.schedule.iterations}")
     save_tensors(folder / "weights.safetensors", state.weights, {})

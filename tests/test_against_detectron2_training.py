@@ -64,8 +64,10 @@ ALL_PROPOSALS = {
     "MODEL.RPN.NMS_THRESH": 1.0,
     "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": 200,
     "MODEL.ROI_HEADS.POSITIVE_FRACTION": 1.0,
+    "MODEL.RPN.SMOOTH_L1_BETA": 1.0,
+    "MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA": 1.0,
 }
-"""85 proposals an image, and room for all of them."""
+"""85 proposals an image, and room for all of them. The box losses have no corner, at which rounding turns a sign."""
 MODELS = {
     "mask_rcnn": ("mask_rcnn", "R50", "GN", NARROW),
     "cascade_mask_rcnn": ("cascade_mask_rcnn", "R50", "GN", {**NARROW, "MODEL.MASK_ON": False}),
@@ -161,23 +163,25 @@ def witnessed(
     return told
 
 
-def check_equal(
-    told: witness.Told, folder: Path, tolerance: float, besides: tuple[str, ...] = (), steps: int = STEPS
-) -> None:
-    """Lines of metrics and checkpoints of a folder are what the witness told."""
+def check_lines(told: witness.Told, folder: Path, tolerance: float, steps: int = STEPS) -> None:
+    """Lines of metrics of a folder are what the witness told."""
     lines = metrics(folder)
     assert [line["iteration"] for line in lines] == list(range(1, steps + 1))
     assert [line["learning_rate"] for line in lines] == pytest.approx(told.rates, rel=1e-6)
     for line, losses in zip(lines, told.losses, strict=True):
         found = {name: value for name, value in line.items() if name.startswith("loss_")}
         assert found == pytest.approx(losses, rel=tolerance, abs=tolerance), f"step {line['iteration']}"
+
+
+def check_equal(told: witness.Told, folder: Path, tolerance: float, steps: int = STEPS) -> None:
+    """Lines of metrics and checkpoints of a folder are what the witness told."""
+    check_lines(told, folder, tolerance, steps)
     for done in told.keep:
         weights, _ = load_tensors(folder / f"checkpoints/{done}.safetensors")
         assert weights.keys() == told.weights[done].keys()
         for name in weights:
-            if not name.endswith(besides or "/"):
-                expected = told.weights[done][name]
-                assert torch.allclose(weights[name], expected, tolerance, tolerance), f"{name}, step {done}"
+            expected = told.weights[done][name]
+            assert torch.allclose(weights[name], expected, tolerance, tolerance), f"{name}, step {done}"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,8 @@ def test_each_step_with_syncbn_in_two_processes_is_that_of_batchnorm_on_the_whol
 ) -> None:
     """The witness is one process with torch's BatchNorm. The two sum in another order, which grows to percents in a few
     steps, so it makes each step from our weights of the step before, and all proposals are learned from: none is
-    suppressed or drawn. Pictures have one size, for a process pads to its own largest.
+    suppressed or drawn. Rounding turns some ReLUs: on three kinds of processors, the two changes of a tensor of weights
+    lay up to 6% of their length apart. Pictures have one size, for a process pads to its own largest.
     """
     recipe = recipe_of("SyncBN", batch=4, image_sides=(64,))
     first = build(recipe, 10, "cpu").state_dict()
@@ -221,8 +226,16 @@ def test_each_step_with_syncbn_in_two_processes_is_that_of_batchnorm_on_the_whol
         return load_tensors(tmp_path / f"checkpoints/{step}.safetensors")[0]
 
     told = witnessed("SyncBN", recipe, TinyWorld(square), first, witness.Told(every, ours))
-    # The naive SyncBN counts no batches, and its running variance is the biased one.
-    check_equal(told, tmp_path, 1e-3, besides=("num_batches_tracked", "running_var"))
+    check_lines(told, tmp_path, 1e-5)
+    before = first
+    for step in every:
+        weights = ours(step)
+        for name, expected in told.weights[step].items():
+            # The naive SyncBN counts no batches, and its running variance is the biased one.
+            if not name.endswith(("num_batches_tracked", "running_var")):
+                apart, change = (weights[name] - expected).norm(), (expected - before[name]).norm()
+                assert apart < 0.2 * change + 1e-6 * expected.norm() + 1e-9, f"{name}, step {step}"
+        before = weights
 
 
 def test_a_pretrained_run_starts_from_the_backbone_it_is_given(mixed: Path, tmp_path: Path) -> None:

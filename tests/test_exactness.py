@@ -31,7 +31,7 @@ from workflow_scripts.training.examples import Examples, detection_examples
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import State, load_state, save_state
+from workflow_scripts.training.state import State, load_state, write_state
 from workflow_scripts.training.train import main
 
 ALONE = Processes(rank=0, count=1, device="cpu")
@@ -75,7 +75,7 @@ def train(
     parent_file = None
     if parent is not None:
         parent_file = folder / "parent.safetensors"
-        save_state(parent_file, parent)
+        write_state(parent_file, parent)
     return train_segment(recipe, part, examples, numbers, Progress(folder / "progress"), ALONE, parent_file)
 
 

@@ -15,7 +15,7 @@ from workflow_scripts.training.examples import Examples, detection_examples
 from workflow_scripts.training.processes import Processes, SampleCounts
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import State, load_state, save_state
+from workflow_scripts.training.state import State, load_state, write_state
 
 NEW = ("roi_heads.box_head.1.", "roi_heads.box_head.2.", "roi_heads.box_predictor.0.bbox_pred.")
 NEW += ("roi_heads.box_predictor.1.", "roi_heads.box_predictor.2.")
@@ -47,7 +47,7 @@ def train(recipe: Recipe, start: int, stop: int, examples: Examples, folder, par
     if parent is not None:
         part = part.model_copy(update={"parent": tuple(parent.of.split("/"))})
         file = folder / "parent.safetensors"
-        save_state(file, parent)
+        write_state(file, parent)
     numbers = TrainingNumbers(log_period=2, save_period=4, workers=0)
     alone = Processes(rank=0, count=1, device="cpu")
     return train_segment(recipe, part, examples, numbers, Progress(folder / "progress"), alone, file)
@@ -130,7 +130,7 @@ def test_the_command_forks_and_two_processes_agree(world, tmp_path, plain):
     # Pictures of one size: detectron2 pads a process's batch to its largest picture.
     recipe = tiny_recipe(detector="cascade_mask_rcnn", image_sides=(48,))
     parent = tmp_path / "parent.safetensors"
-    save_state(parent, plain)
+    write_state(parent, plain)
     options = ("--log-period", "1", "--parent", str(parent))
     one = run(training_command(tmp_path / "one", recipe, segment(4, 7), world, *options))
     two = run(training_command(tmp_path / "two", recipe, segment(4, 7), world, *options, "--processes", "2"))

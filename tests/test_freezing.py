@@ -11,7 +11,7 @@ from workflow_scripts.training.examples import detection_examples
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import save_state
+from workflow_scripts.training.state import write_state
 
 VGG = {
     "backbone": "VGG-16",
@@ -65,6 +65,6 @@ def test_stem_and_second_stage_keep_the_pre_trained_weights(architecture, world,
     assert not {name for name in stay & parameters if name.startswith("backbone.")} - own
     assert state.momentum.keys() == parameters - own
 
-    save_state(tmp_path / "half.safetensors", trained(0, 2, "half"))
+    write_state(tmp_path / "half.safetensors", trained(0, 2, "half"))
     resumed = trained(2, 4, "resumed", tmp_path / "half.safetensors")
     assert all(torch.equal(weight, resumed.weights[name]) for name, weight in state.weights.items())

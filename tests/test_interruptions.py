@@ -32,7 +32,7 @@ from workflow_scripts.models.build import backbone_weights, build
 from workflow_scripts.models.tensors import save_tensors, tensors_digest
 from workflow_scripts.training.lock import Superseded
 from workflow_scripts.training.progress import Progress
-from workflow_scripts.training.state import State, load_state, save_state
+from workflow_scripts.training.state import State, load_state, write_state
 
 OPTIONS = ("--log-period", "2", "--save-period", "4")
 PART = segment(0, 40, (32, 36), evaluations=(20, 40))
@@ -106,7 +106,7 @@ def other_data(what: str, world: TinyWorld, folder: Path, seed: int) -> list[str
     path = folder / f"{seed}.safetensors"
     weights = build(tiny_recipe(seed=seed), 10, "cpu").state_dict()
     if what == "parent":
-        save_state(path, State(4, weights, {}))
+        write_state(path, State(4, weights, {}))
     else:
         save_tensors(path, backbone_weights(tiny_recipe(), weights), {})
     return [f"--{what}", str(path)]

@@ -37,7 +37,7 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.compiled.recipes import Recipe
 from workflow_scripts.study.configuration.config import PublishedWeights
 from workflow_scripts.training import backbone as measuring
-from workflow_scripts.training.state import capture, save_state
+from workflow_scripts.training.state import capture, write_state
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +333,7 @@ RED, BLUE = (230, 30, 20), (20, 40, 220)
 def to_measure(folder: Path, recipe: Recipe, model: nn.Module) -> tuple:
     """Options that name a classifier, written into `folder`, and the pictures in its `val`."""
     (folder / "recipe.json").write_text(recipe.model_dump_json())
-    save_state(folder / "state", capture(model, build_optimizer(recipe, model), 0))
+    write_state(folder / "state", capture(model, build_optimizer(recipe, model), 0))
     return ("--recipe", folder / "recipe.json", "--val", folder / "val", "--state", folder / "state")
 
 

@@ -30,7 +30,7 @@ from workflow_scripts.training.examples import detection_examples
 from workflow_scripts.training.processes import Processes
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.segment import train_segment
-from workflow_scripts.training.state import load_state, save_state
+from workflow_scripts.training.state import load_state, write_state
 from workflow_scripts.training.train import main
 
 RECIPE = tiny_recipe(batch=2)
@@ -51,7 +51,7 @@ def straight(world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
     numbers = TrainingNumbers(log_period=1, save_period=2, workers=0)
     alone = Processes(rank=0, count=1, device="cpu")
     state = train_segment(RECIPE, PART, examples, numbers, Progress(folder / "progress"), alone)
-    save_state(folder / "state.safetensors", state)
+    write_state(folder / "state.safetensors", state)
     return digest(folder)
 
 
@@ -255,7 +255,7 @@ def test_a_state_of_another_training_is_no_parent(job: Job, tmp_path: Path, of: 
 def test_a_state_that_does_not_say_what_it_is_of_is_taken(job: Job, tmp_path: Path) -> None:
     """Those of before they did."""
     saved = job(tmp_path / "trunk", part=segment(0, 2)) / "state.safetensors"
-    save_state(saved, replace(load_state(saved), of=""))
+    write_state(saved, replace(load_state(saved), of=""))
     assert (job(tmp_path / "tail", "--parent", saved, part=segment(2, 4)) / "state.safetensors").exists()
 
 

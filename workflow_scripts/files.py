@@ -14,10 +14,14 @@ from workflow_scripts.errors import FULL
 
 
 @contextmanager
-def write_atomically(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
+def write_atomically(path: str | Path, parents: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
+
+    Its folder is made where it is missing, unless `parents` is false.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -28,7 +32,10 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in FULL and error.filename is None:  # the system names no file where a disk is full
+        if error.errno in FULL and error.filename in (
+            None,
+            name,
+        ):  # the system may name none where a disk is full
             error.filename = str(path)
         raise
     finally:

@@ -21,19 +21,24 @@ HEADER = "training"
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """Write tensors as safetensors, atomically, with a digest of them in the metadata; returns the digest."""
+    with write_atomically(path) as temporary:
+        return write_tensors(temporary, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """What `save_tensors` writes, at once at its place, in a folder that is there."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     digest = tensors_digest(on_cpu, metadata)
-    with write_atomically(path) as temporary:
-        # One entry: safetensors writes several in an order that changes from process to process.
-        header = {HEADER: json.dumps({**metadata, "digest": digest})}
-        try:
-            save_file(on_cpu, temporary, header)
-        except SafetensorError as error:
-            # It carries the system's number in its text alone.
-            if found := re.search(r"\(os error (\d+)\)", str(error)):
-                number = int(found[1])
-                raise OSError(number, os.strerror(number), str(path)) from None
-            raise
+    # One entry: safetensors writes several in an order that changes from process to process.
+    header = {HEADER: json.dumps({**metadata, "digest": digest})}
+    try:
+        save_file(on_cpu, path, header)
+    except SafetensorError as error:
+        # It carries the system's number in its text alone.
+        if found := re.search(r"\(os error (\d+)\)", str(error)):
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), str(path)) from None
+        raise
     return digest
 
 

@@ -20,9 +20,9 @@ from torch import Tensor
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_atomically, write_folder
 from workflow_scripts.jobs.spare import IDENTITY, spare_of
-from workflow_scripts.models.tensors import save_tensors
+from workflow_scripts.models.tensors import write_tensors
 from workflow_scripts.study.trainings import DIVERGED, STATUS
-from workflow_scripts.training.state import State, load_state, save_state
+from workflow_scripts.training.state import State, load_state, write_state
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -82,7 +82,7 @@ class Progress:
         saved = self._state(state.iteration)
         self._put(self.metrics, lambda path: path.write_bytes(self._lines))
         self._put(saved.with_suffix(DIGEST), lambda path: path.write_text(_digest(self._lines)))
-        self._put(saved, lambda path: save_state(path, state, self.training))
+        self._put(saved, lambda path: write_state(path, state, self.training))
         # One beyond this state was damaged, or the training had gone on from there.
         self._keep([path for path in self._saves() if path <= saved][:2])
         self.save_seconds = max(self.save_seconds, time.perf_counter() - began)
@@ -91,7 +91,7 @@ class Progress:
         """Keep the weights after `iteration` iterations for evaluation."""
         self._put(
             self.checkpoints / f"{iteration}.safetensors",
-            lambda path: save_tensors(path, weights, {"iteration": str(iteration)}),
+            lambda path: write_tensors(path, weights, {"iteration": str(iteration)}),
         )
 
     def tell(self, status: dict[str, Any]) -> None:
@@ -143,7 +143,9 @@ class Progress:
 
     def _put(self, path: Path, write: Callable[[Path], object]) -> None:
         self._check()
-        with write_atomically(path) as temporary:
+        with write_atomically(
+            path, parents=False
+        ) as temporary:  # where it was moved away, nothing comes back
             write(temporary)
             self._check()  # writing may have taken long
 

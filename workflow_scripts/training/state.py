@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.models.tensors import load_tensors, save_tensors
+from workflow_scripts.models.tensors import load_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ def restore(state: State, model: nn.Module, optimizer: torch.optim.Optimizer) ->
             optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
-def save_state(path: Path, state: State, training: str = "") -> str:
-    """Write a state atomically, with what identifies its training; returns the digest of all of it."""
+def write_state(path: Path, state: State, training: str = "") -> str:
+    """Write a state, with what identifies its training; returns the digest of all of it."""
     tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
-    return save_tensors(
+    return write_tensors(
         path, tensors, {"iteration": str(state.iteration), "training": training, "of": state.of}
     )
 

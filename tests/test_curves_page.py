@@ -6,8 +6,10 @@ Where a point of the chart lies on the screen is told by the axes' labels, not b
 import re
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
@@ -68,9 +70,9 @@ def page(context: BrowserContext, address: str) -> Iterator[Page]:
     assert [text for text in told if text != address and not text.startswith("data:")] == []
 
 
-def axis(page: Page, side: str) -> tuple[np.ndarray, np.ndarray]:
+def axis(page: Page, side: str, chart: str = "#fig1") -> tuple[np.ndarray, np.ndarray]:
     """An axis's labels, as numbers, and where their middles are on the screen, in pixels."""
-    labels = page.locator("#fig1 .role-axis-label text").all()
+    labels = page.locator(f"{chart} .role-axis-label text").all()
     found = []
     for label in labels:
         box = label.bounding_box()
@@ -254,6 +256,30 @@ def test_it_follows_light_and_dark_without_being_drawn_again(page: Page) -> None
 
     assert light[0] != dark[0] and light[1] != dark[1]
     assert "none" not in (*light, *dark)
+
+
+def test_panels_share_the_axis_of_ap(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two models; one has a quarter of the other's AP, whose intervals end at 31, and at 27 from random init."""
+    monkeypatch.chdir(tmp_path)
+    one = table()
+    other = one.assign(model="R101 GN", value=one["value"] / 4, source=one["source"] + "2")
+    still = BytesIO()
+    Image.new("RGB", (700, 400)).save(still, "png")
+    address = report(pd.concat([one, other]), still.getvalue()).as_uri()
+
+    def tops(page: Page) -> list[float]:
+        charts = [f"#fig1 .curves-panels > div:nth-child({number})" for number in (1, 2)]
+        return [max(axis(page, "y", chart)[0]) for chart in charts]
+
+    with visit(browser, address) as opened:
+        lines = opened.page.locator("#fig1 .mark-line path")
+        expect(lines).to_have_count(2 * 4)
+        assert tops(opened.page) == [30, 30]
+        opened.page.get_by_role("button", name="w/ pre-train").click()
+        expect(lines).to_have_count(2 * 2)
+        assert tops(opened.page) == [25, 25]
 
 
 @pytest.mark.parametrize("width", [375, 2560])

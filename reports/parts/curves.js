@@ -95,7 +95,9 @@
       const bands = methods.length ? `Bands: 95% intervals, from ${methods.join("; ")}. ` : "No bands: of this there is no interval. ";
       const [open] = this.panels.map((panel) => panel.of.unconverged).filter(Boolean);
       this.note.textContent = bands + (open ? `Open marks have not converged: ${open}.` : "");
-      for (const panel of this.panels) panel.show(series, this.hidden);
+      for (const panel of this.panels) panel.choose(series, this.hidden);
+      const top = Math.max(...this.panels.map((panel) => panel.top())); // panels share an axis
+      for (const panel of this.panels) panel.show(top > 0 ? top : null);
     }
   }
 
@@ -139,12 +141,22 @@
       });
     }
 
-    show(series, hidden) {
+    choose(series, hidden) {
       this.series = series;
       this.hidden = hidden;
       this.shown = this.of.schedules.reduce((bits, name, index) => bits | (hidden.has(name) ? 0 : 1 << index), 0);
+    }
+
+    // The highest value or end of an interval that is chosen; -Infinity where there is none.
+    top() {
+      const cells = this.records.filter((record) => this.visible(record)).map((record) => record[this.series]);
+      return Math.max(...cells.map(([mean, , high]) => Math.max(mean, Math.min(high ?? mean, 100))));
+    }
+
+    show(top) {
+      const { series, hidden, shown } = this;
       this.ready.then(({ view }) => {
-        view.signal("series", series).signal("hidden", [...hidden]).signal("shown", this.shown);
+        view.signal("series", series).signal("hidden", [...hidden]).signal("shown", shown).signal("top", top);
         this.look(this.at && this.visible(this.at) ? this.at : null);
       });
     }

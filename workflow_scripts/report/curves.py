@@ -1,8 +1,9 @@
 """The report's curves to touch: the tidy table of a figure as charts in Vega-Lite that a browser draws.
 
 A chart holds its data and what may be changed about it as parameters: which `series` is shown, which initialisations
-are `hidden`, which schedules are `shown`, and the record that is looked `at`. `reports/curves.js` draws the charts and
-sets the parameters; the static figure stays for readers without JavaScript and for print.
+are `hidden`, which schedules are `shown`, the `top` of what all of a figure's charts show, and the record that is looked
+`at`. `reports/curves.js` draws the charts and sets the parameters; the static figure stays for readers without
+JavaScript and for print.
 """
 
 import json
@@ -104,6 +105,7 @@ def chart(panel: Panel) -> dict[str, Any]:
             alt.param("series", value=panel.series[0]),
             alt.param("hidden", value=[]),
             alt.param("shown", value=(1 << len(panel.schedules)) - 1),
+            alt.param("top", value=None),
             alt.param("at", value=None),
         )
         .properties(
@@ -125,7 +127,8 @@ def _x() -> alt.X:
 
 
 def _y(field: str = "value") -> alt.Y:
-    return alt.Y(f"{field}:Q", axis=alt.Axis(title=None, tickCount=6), scale=alt.Scale(zero=True))
+    scale = alt.Scale(zero=True, domainMax=alt.expr("top"))
+    return alt.Y(f"{field}:Q", axis=alt.Axis(title=None, tickCount=6), scale=scale)
 
 
 def _by_initialisation(channel: Any, values: Mapping[str, Any]) -> Any:

@@ -74,6 +74,7 @@ def train(
     """The final state of a segment, trained in this process."""
     parent_file = None
     if parent is not None:
+        folder.mkdir(exist_ok=True)
         parent_file = folder / "parent.safetensors"
         write_state(parent_file, parent)
     return train_segment(recipe, part, examples, numbers, Progress(folder / "progress"), ALONE, parent_file)

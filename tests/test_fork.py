@@ -46,6 +46,7 @@ def train(recipe: Recipe, start: int, stop: int, examples: Examples, folder, par
     file, part = None, segment(start, stop)
     if parent is not None:
         part = part.model_copy(update={"parent": tuple(parent.of.split("/"))})
+        folder.mkdir(exist_ok=True)
         file = folder / "parent.safetensors"
         write_state(file, parent)
     numbers = TrainingNumbers(log_period=2, save_period=4, workers=0)

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from workflow_scripts.errors import FULL
 
 
 @contextmanager
-def write_atomically(path: str | Path, parents: bool = True) -> Iterator[Path]:
+def write_atomically(
+    path: str | Path, parents: bool = True, check: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
 
-    Its folder is made where it is missing, unless `parents` is false.
+    Its folder is made where it is missing, unless `parents` is false. What `check` raises before the file is renamed
+    keeps `path` as it is.
     """
     path = Path(path)
     if parents:
@@ -30,12 +33,11 @@ def write_atomically(path: str | Path, parents: bool = True) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
+        check()
         temporary.replace(path)
     except OSError as error:
-        if error.errno in FULL and error.filename in (
-            None,
-            name,
-        ):  # the system may name none where a disk is full
+        # Where a disk is full, the system names no file.
+        if error.errno in FULL and error.filename in (None, name):
             error.filename = str(path)
         raise
     finally:
@@ -43,8 +45,11 @@ def write_atomically(path: str | Path, parents: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def write_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; on success flush its files to disk and put it in the place of `path`."""
+def write_folder(path: str | Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """Yield a new folder beside `path`; on success flush its files to disk and put it in the place of `path`.
+
+    What `check` raises before it is put there keeps `path` as it is.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -54,6 +59,7 @@ def write_folder(path: str | Path) -> Iterator[Path]:
             with name.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.chmod(0o777 & ~_umask())
+        check()
         if path.exists():
             shutil.rmtree(path)
         temporary.replace(path)

@@ -99,6 +99,7 @@ class Progress:
         self._check()
         temporary = self.folder / f".{STATUS}"
         temporary.write_text(json.dumps(status))
+        self._check()
         temporary.replace(self.folder / STATUS)
 
     def note_divergence(self, message: str) -> None:
@@ -129,25 +130,22 @@ class Progress:
     def finish(self, stop: int, state_path: Path, metrics_path: Path, checkpoints_path: Path) -> None:
         """Put everything in the segment's outputs, last the metrics, and keep the folder as their spare."""
         self._check()
-        with write_folder(checkpoints_path) as folder:
+        with write_folder(checkpoints_path, self._check) as folder:
             for path in self.checkpoints.glob("[!.]*"):
                 _link_or_copy(path, folder / path.name)
-            self._check()
         _link_or_copy(self._state(stop), state_path)
-        self._check()
-        with write_atomically(metrics_path) as temporary:
+        with write_atomically(metrics_path, check=self._check) as temporary:
             temporary.write_bytes(self._lines_until(stop))
         self._keep([self._state(stop)])
         shutil.rmtree(self._spare, ignore_errors=True)
         self.folder.replace(self._spare)
 
     def _put(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a file as long as this is the training's job; writing may take long, so it is checked twice."""
         self._check()
-        with write_atomically(
-            path, parents=False
-        ) as temporary:  # where it was moved away, nothing comes back
+        # Where the folder was moved away, it does not come back.
+        with write_atomically(path, parents=False, check=self._check) as temporary:
             write(temporary)
-            self._check()  # writing may have taken long
 
     def _state(self, iteration: int) -> Path:
         return self.folder / f"state-{iteration:09d}.safetensors"
@@ -168,15 +166,15 @@ class Progress:
 
     def _lines_until(self, iteration: int) -> bytes:
         """The saved lines of metrics up to an iteration; none from one on that is cut or no line of metrics."""
-        kept = b""
+        kept = []
         for line in self.metrics.read_bytes().splitlines(keepends=True) if self.metrics.exists() else []:
             try:
                 if json.loads(line)["iteration"] > iteration:
                     break
             except (ValueError, TypeError, LookupError):
                 break
-            kept += line
-        return kept
+            kept.append(line)
+        return b"".join(kept)
 
 
 def _digest(lines: bytes) -> str:

@@ -209,7 +209,7 @@ def _repair_box(annotation: Json, image: Json, counts: Counter[str]) -> bool:
         annotation["bbox"] = [x1, y1, x2 - x1, y2 - y1]
         counts["box-missing"] += 1
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(each, int | float) for each in box):
+    if not _is_box(box):
         return True
     x, y, width, height = box
     if given_as_corners((x, y, width, height), extent, None if polygons else annotation.get("area")):

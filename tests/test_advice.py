@@ -157,6 +157,23 @@ def test_one_number_of_images_among_others_decides_nothing() -> None:
     )
 
 
+def test_a_number_of_images_on_which_random_init_is_ahead_is_told_so() -> None:
+    found = told(interval(3.0), interval(-3.0), interval(-2.0), interval(0.0))
+    assert found.headline == (
+        "With 100 images pre-training is worth 3.0 (2.0 to 4.0) box AP; with 200 random init ends 3.0 (2.0 to 4.0) "
+        "ahead, and with all 800 the difference is not distinguishable from 0 (0.0 (−1.0 to 1.0))."
+    )
+    assert found.told[0] == (
+        "With 400 images random init ends 2.0 (1.0 to 3.0) ahead, but all 800 do not show it: of 4 numbers that were "
+        "tried, one may differ by chance."
+    )
+    cannot_tell = told(interval(-3.0), interval(0.0))
+    assert cannot_tell.headline.startswith("Cannot tell")
+    assert cannot_tell.told[0].startswith(
+        "With 100 images random init ends 3.0 (2.0 to 4.0) ahead, but all 200 do not"
+    )
+
+
 def test_images_too_few_to_learn_from_are_not_those_that_a_difference_begins_at() -> None:
     sizes = told(interval(0.0), interval(6.0), interval(0.5)).sizes
     nothing = Trained([400, 800], [interval(0.0), interval(0.0)], interval(0.0), False)

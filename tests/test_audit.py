@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout
+from workflow_scripts.errors import UserError
 from workflow_scripts.jobs import environment
 from workflow_scripts.jobs.record import ENDING, read_record
 from workflow_scripts.provenance import audit
@@ -280,6 +281,29 @@ def test_fast_hashes_nothing_of_the_same_size_and_time_and_says_so(
         assert found(str(ROOT), "--fast") == {("altered", str(path))}, "its time is another"
     _, text = audited(monkeypatch, capsys, str(ROOT), "--fast")
     assert "left unhashed, by size and time" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("target", [ROOT, ROOT / "figures/fig7_left.pdf"])
+def test_a_target_may_be_named_from_the_root_of_the_disk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, target: Path
+) -> None:
+    code, text = audited(monkeypatch, capsys, str(target.absolute()), "--json")
+    assert (code, json.loads(text)["problems"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([f"{ROOT}/tables/none.csv:3"], r"none\.csv: cannot be read as a table"),
+        ([str(ROOT), "--config", "models=[R50"], "--config models=\\[R50: expected KEY=VALUE"),
+    ],
+)
+def test_what_leads_nowhere_is_one_clear_message(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["audit", *words])
+    with pytest.raises(UserError, match=message):
+        audit.main()
 
 
 def test_results_are_not_compared_with_the_study_of_others(

@@ -288,6 +288,12 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused(
         ["sh", "-c", "true"],
         ["python", "-m", "workflow_scripts.tables.table2", "--csv", "/tmp/evil.csv"],
         ["python", "-m", "workflow_scripts.tables.table2", "--csv=../evil.csv"],
+        ["python", "-m", "workflow_scripts.tables.table2", "--table", "http://localhost/evil.csv"],
+        ["python", "-m", "workflow_scripts.report.build", "--template", "results/smoke/evil.j2"],
+        ["python", "-m", "workflow_scripts.report.build", "--template=results/smoke/evil.j2"],
+        ["python", "-m", "workflow_scripts.report.build", "--temp", "results/smoke/evil.j2"],
+        ["python", "-m", "workflow_scripts.report.build", "--captions", "results/smoke/evil.yaml"],
+        ["python", "-m", "workflow_scripts.jobs.write", "--job", "results/smoke/jobs/evil.json"],
     ],
 )
 def test_a_bundle_runs_no_other_commands(made: Path, tmp_path: Path, command: list[str]) -> None:
@@ -304,7 +310,7 @@ def test_a_bundle_runs_no_other_commands(made: Path, tmp_path: Path, command: li
 
 def test_a_folder_with_something_in_it_is_left_alone(made: Path, tmp_path: Path) -> None:
     (tmp_path / "something").touch()
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="no empty folder"):
         bundle.redraw(made, tmp_path)
 
 

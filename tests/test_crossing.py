@@ -7,6 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from workflow_scripts.report.crossing import Line, difference_line
+from workflow_scripts.report.intervals import MIN_REPLICATES
 
 LINE = Line(2.0, 1.0, np.array([[0.04, 0.01], [0.01, 0.02]]), 10)
 
@@ -78,12 +79,23 @@ def groups_of_seeds(groups: int, *, on_a_line: bool) -> tuple[np.ndarray, np.nda
     return places, first, second
 
 
+def test_too_few_resamples_of_the_images_are_left_out_as_of_any_interval() -> None:
+    places, values = np.array([0.0, 1.0]), np.array([[1.0, 2.0], [3.0, 5.0]])
+    replicates = np.random.default_rng(0).normal(size=(2, MIN_REPLICATES))
+    without, few, all_of_them = (
+        difference_line(places, values, values / 2, replicates[:, :number])
+        for number in (0, MIN_REPLICATES - 1, MIN_REPLICATES)
+    )
+    assert np.array_equal(few.covariance, without.covariance)
+    assert all_of_them.covariance[0, 0] > without.covariance[0, 0]
+
+
 def test_images_add_to_the_variance_and_to_the_degrees_of_freedom() -> None:
     draw = np.random.default_rng(0)
     places = np.array([-1.0, 0.0])
     first, second = draw.normal(10, 1, (2, 2, 3))
     alone = difference_line(places, first, second, np.empty((2, 0)))
-    resampled = np.array([[1.0, -1.0, 1.0, -1.0], [3.0, 3.0, -3.0, -3.0]])
+    resampled = np.tile([[1.0, -1.0, 1.0, -1.0], [3.0, 3.0, -3.0, -3.0]], MIN_REPLICATES // 4)
     both = difference_line(places, first, second, resampled)
     assert (both.covariance - alone.covariance)[0, 0] == pytest.approx(resampled[1].var(ddof=1))
     assert both.freedom == pytest.approx(

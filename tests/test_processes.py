@@ -17,6 +17,7 @@ from workflow_scripts.training.processes import (
     Processes,
     SampleCounts,
     diverge_together,
+    same_everywhere,
     synchronised,
     threads_each,
     training_processes,
@@ -73,7 +74,8 @@ def _one_of_two(rank: int, folder: Path) -> None:
             lambda iteration, leaving: None,
             lambda seconds: False,
         )
-    ends = {"at": str(stopped.value)} | {name: float(value) for name, value in share.items()}
+    same = [same_everywhere(number, processes) for number in (7, rank)]
+    ends = {"at": str(stopped.value), "same": same} | {name: float(value) for name, value in share.items()}
     (folder / f"{rank}.json").write_text(json.dumps(ends))
     distributed.destroy_process_group()
 
@@ -82,6 +84,7 @@ def test_processes_wait_for_none_that_diverged_or_sampled_nothing(tmp_path):
     torch.multiprocessing.spawn(_one_of_two, (tmp_path,), nprocs=2)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first["at"].startswith("iteration 1") and second["at"].startswith("iteration 1")
+    assert first["same"] == second["same"] == [True, False]
     assert (first["loss_cls"], second["loss_cls"]) == (0.0, 2.0)
     assert (first["loss_rpn_cls"], second["loss_rpn_cls"]) == (1.0, 1.0)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.training import REPOSITORY, segment, tiny_recipe, tiny_world, training_command
 from workflow_scripts.errors import MISTAKE, UserError
 from workflow_scripts.files import write_atomically
+from workflow_scripts.jobs import environment
 from workflow_scripts.jobs.job import job as run_job
 from workflow_scripts.jobs.notes import NOTES
 from workflow_scripts.jobs.record import ENDING, Attempt, Record, described, read_record, write_record
@@ -79,6 +81,19 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     assert "Traceback" in ended.stderr
     assert "IsADirectoryError" in ended.stderr
     assert read_record(tmp_path / f"output{ENDING}").attempts[0].exit == 1
+
+
+def test_nothing_is_said_where_nobody_reads_on() -> None:
+    """Standard output leads to `head`, which has ended."""
+    code = (
+        "from workflow_scripts.errors import command; command(lambda: [print('x' * 99) for _ in range(9999)])"
+    )
+    program = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None and program.stderr is not None
+    program.stdout.close()
+    assert (program.wait(), program.stderr.read()) == (1, b"")
 
 
 def test_options_come_from_the_sheet_and_the_command_line_counts_more(tmp_path: Path) -> None:
@@ -190,6 +205,35 @@ def on_a_full_disk(
     with pytest.raises(BaseException) as ended:
         run_job(main)
     return ended.value
+
+
+def test_code_is_told_as_it_was_when_the_job_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository changes while it runs; what is imported later is told as it is then."""
+    repository = tmp_path / "repository"
+    modules = repository / "workflow_scripts"
+    modules.mkdir(parents=True)
+    monkeypatch.setattr(environment, "REPOSITORY", repository)
+    monkeypatch.setenv(NOTES, "set by the job, and put back")
+    sheet = Sheet("some", {}, [], [str(tmp_path / "output")], SETTINGS)
+    write_sheet(tmp_path / "jobs", sheet)
+    monkeypatch.setattr(sys, "argv", ["job", "--job", str(tmp_path / "jobs" / sheet.name)])
+
+    def imported(name: str, text: str) -> str:
+        (modules / f"{name}.py").write_text(text)
+        module = ModuleType(name)
+        module.__file__ = str(modules / f"{name}.py")
+        monkeypatch.setitem(sys.modules, name, module)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    expected = {"workflow_scripts/early.py": imported("early", "as it ran")}
+
+    def main() -> None:
+        (modules / "early.py").write_text("changed since")
+        expected["workflow_scripts/late.py"] = imported("late", "as it was imported")
+
+    with pytest.raises(SystemExit):
+        run_job(main)
+    assert read_record(tmp_path / f"output{ENDING}").code.modules == expected
 
 
 @pytest.mark.parametrize("writes", [0, 1], ids=["begins", "ends"])

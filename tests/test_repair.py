@@ -210,6 +210,16 @@ def test_numbers_that_are_not_whole_become_so(dataset: Dataset) -> None:
     assert {type(number) for number in numbers} == {int}
 
 
+def test_what_could_not_be_repaired_is_not_counted(dataset: Dataset) -> None:
+    """The keypoints are no list, which is found after the flag and the polygons."""
+    given = dataset.train["annotations"][0]
+    del given["iscrowd"]
+    given |= {"segmentation": [[5, 4, 9, 9], [5, 4, 25, 4, 25, 15]], "keypoints": 5}
+    content, counts = repair.repaired(dataset.train)
+    assert content["annotations"][0] == given
+    assert not +counts
+
+
 def test_what_needs_no_repair_is_said(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from workflow_scripts.jobs.decision import DECIDED
 from workflow_scripts.report.answer import answer
 from workflow_scripts.study.compile import compile_study
 from workflow_scripts.study.plan import jobs_after_searches, seconds_expected
@@ -246,13 +249,16 @@ def test_how_a_command_ended_is_read_from_its_error() -> None:
     assert failures.why(said, None) == " (SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.)"
 
 
-def test_a_record_tells_how_a_job_ended(tmp_path: Path) -> None:
+def test_a_record_tells_how_a_job_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DECIDED, str(time.time() - 60))
     output = tmp_path / "metrics.jsonl"
     assert failures.recorded_end([f"{output} (update)"]) is None
     attempts: list[dict[str, Any]] = [{"exit": 1}, {"exit": 75}]
     record = tmp_path / "metrics.jsonl.record.json"
     record.write_text(json.dumps({"attempts": attempts}))
     assert failures.recorded_end([f"{output} (update)"]) == failures.SAVED
+    os.utime(record, (0, 0))
+    assert failures.recorded_end([str(output)]) is None, "it is that of an earlier run"
     record.write_text(json.dumps({"attempts": [*attempts, {}]}))
     assert failures.recorded_end([str(output)]) is None, "the last was killed"
 

@@ -1,6 +1,8 @@
 """Ends of a command: mistakes that a person can mend, with one clear message and no traceback, and interruptions."""
 
 import errno
+import os
+import select
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -38,6 +40,8 @@ def command(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except (UserError, Interrupted, OSError) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            raise SystemExit(1) from None
         if isinstance(error, OSError) and not _outside(error):
             raise
         print(_message(error), file=sys.stderr)
@@ -52,6 +56,19 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, Interrupted):
         return INTERRUPTED
     return MISTAKE if isinstance(error, UserError) or _outside(error) else 1
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output leads to a program that has ended, such as `head`; what is left of it is dropped."""
+    output = select.poll()
+    try:
+        output.register(sys.stdout, select.POLLOUT)
+    except (OSError, ValueError):  # it is no file of the system's, or closed
+        return False
+    gone = any(event & select.POLLERR for _, event in output.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def _outside(error: BaseException) -> bool:

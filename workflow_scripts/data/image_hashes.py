@@ -9,6 +9,7 @@ Folders that are links are gone through, too.
 
 import argparse
 import csv
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,7 @@ def image_hashes(folder: Path, parts: Sequence[Path], threads: int) -> list[tupl
     with ThreadPoolExecutor(threads) as pool:
         digests = list(pool.map(_hashed, paths, chunksize=64))
     return [
-        (str(path.relative_to(folder)), digest, path.stat().st_size)
+        (os.path.relpath(path, folder), digest, path.stat().st_size)
         for path, digest in zip(paths, digests, strict=True)
     ]
 

@@ -1,4 +1,7 @@
-"""What a job ran on and with: code, versions, machine. Looked up after it ran, so that only what it used is named."""
+"""What a job ran on and with: code, versions, machine. Looked up after it ran, so that only what it used is named.
+
+The code is looked up before, too: a repository may change while a job runs.
+"""
 
 import json
 import os
@@ -36,13 +39,18 @@ def module() -> str:
     return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
 
 
-def code() -> Code:
-    """The repository's commit, and the modules of it that this process imported, its command among them."""
+def code(begun: Code | None = None) -> Code:
+    """The repository's commit, and the modules of it that this process imported, its command among them.
+
+    begun: what was found when the job began. It stands, and modules that were imported since are added.
+    """
     modules = {}
     for path in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
         if path and Path(path).is_relative_to(REPOSITORY / "workflow_scripts"):
             modules[str(Path(path).relative_to(REPOSITORY))] = sha256(path)
-    return Code(commit(), _dirty(), dict(sorted(modules.items())))
+    if begun is None:
+        return Code(commit(), _dirty(), dict(sorted(modules.items())))
+    return Code(begun.commit, begun.dirty, dict(sorted((modules | begun.modules).items())))
 
 
 def commit() -> str | None:

@@ -19,7 +19,6 @@ from workflow_scripts.jobs import environment
 from workflow_scripts.jobs.notes import MADE_BY_ANOTHER, NOTES, taken
 from workflow_scripts.jobs.record import (
     Attempt,
-    Code,
     Record,
     described,
     read_record,
@@ -86,7 +85,7 @@ def _begun(sheet: Sheet, path: Path, before: Record | None) -> Record:
         command=["python", "-m", environment.module(), *sys.argv[1:]],
         inputs=described(sheet.inputs),
         outputs=[],
-        code=Code(None, None, {}),
+        code=environment.code(),
         versions={},
         machine={},
         attempts=[*earlier_attempts(path, before, sheet.settings), _attempt()],
@@ -106,7 +105,7 @@ def _end(record: Record, path: Path, before: Record | None, sheet: Sheet, code: 
         return
     record.outputs = described(sheet.outputs)
     record.code, record.versions, record.machine = (
-        environment.code(),
+        environment.code(record.code),
         environment.versions(),
         environment.machine(),
     )

@@ -9,7 +9,7 @@ A record lies beside the first output of its job, under that name with `.record.
     inputs        files read: path, sha256, bytes and modification time in nanoseconds; code that the rule lists, too
     outputs       files written, likewise; a folder by its files
     code          commit of the repository, whether it had uncommitted changes, and the sha256 of each of its modules
-                  that was imported
+                  that was imported; as they were when the job began, or imported them later
     versions      Python, the libraries that matter, CUDA, cuDNN, and which build of detectron2
     machine       processor, cores, memory, operating system, GPUs and driver
     digest        SHA-256 of all the rest, as compact JSON in this order: an altered record shows

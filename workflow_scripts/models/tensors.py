@@ -70,9 +70,18 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `save_tensors` wrote into a file beside the tensors, and their `digest`, taken at its word."""
-    with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()[HEADER])
+    """What `save_tensors` wrote into a file beside the tensors, and their `digest`, taken at its word.
+
+    Raises:
+        UserError: the file is absent, cut off, or not written by `save_tensors`.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})[HEADER])
+    except (OSError, SafetensorError, LookupError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read as safetensors that this project wrote ({error}); remove it to make it again"
+        ) from None
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

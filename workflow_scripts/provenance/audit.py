@@ -14,6 +14,7 @@ with each other alone, which is said.
 import argparse
 import csv
 import json
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -119,8 +120,11 @@ def targets_of(results: Results, target: str) -> list[str]:
 
 def _sources(path: Path, row: int) -> list[str]:
     """What a row's number was read from; rows are counted as an editor counts lines, the header being the first."""
-    with path.open(newline="") as file:
-        found = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            found = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a table ({error}); name a CSV of the results") from None
     if not 2 <= row <= len(found) + 1:
         raise UserError(f"{path}:{row}: expected a row from 2 to {len(found) + 1}")
     numbers = found[row - 2]
@@ -131,6 +135,20 @@ def _sources(path: Path, row: int) -> list[str]:
     if not sources:
         raise UserError(f"{path}:{row}: its value was not measured here: it names no source")
     return sources
+
+
+def found_at(target: str) -> tuple[Results, str]:
+    """The results that a target belongs to, and its name as records write it: relative, unless theirs are absolute.
+
+    Raises:
+        UserError: as `results_of`.
+    """
+    name = os.path.relpath(target) if os.path.isabs(target) else os.path.normpath(target)
+    results = results_of(name)
+    if any(os.path.isabs(file.path) for record in results.records.values() for file in record.outputs):
+        name = os.path.abspath(name)
+        results = results_of(name)
+    return results, name
 
 
 def results_of(target: str) -> Results:
@@ -163,9 +181,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the command line."""
     arguments = _arguments()
-    results = results_of(arguments.target)
-    whole = Path(arguments.target) == results.root
-    targets = list(results.records) if whole else targets_of(results, arguments.target)
+    results, target = found_at(arguments.target)
+    whole = Path(target) == results.root
+    targets = list(results.records) if whole else targets_of(results, target)
     study, why_not = None, ""
     try:
         study = _study_of(results, arguments)

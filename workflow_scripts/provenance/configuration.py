@@ -26,7 +26,7 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration as Snakemake reads it from files and from KEY=VALUE, or as it is given whole.
 
     Raises:
-        UserError: no such file, or one that is no YAML.
+        UserError: no such file, or one or a value that is no YAML.
     """
     if arguments.study:
         return arguments.study
@@ -39,5 +39,10 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
         values = overlaid(values, read_mapping(file))
     for change in arguments.config:
         key, _, value = change.partition("=")
-        values = overlaid(values, {key: yaml.safe_load(value)})
+        try:
+            values = overlaid(values, {key: yaml.safe_load(value)})
+        except yaml.YAMLError:
+            raise UserError(
+                f"--config {change}: expected KEY=VALUE with a value in YAML; correct it"
+            ) from None
     return dict(values)

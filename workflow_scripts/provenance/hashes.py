@@ -16,15 +16,20 @@ class Hashes:
 
     def __init__(self, fast: bool = False) -> None:
         self.fast = fast
-        self.believed = 0
+        self._believed: set[str] = set()
         self.bytes = 0
         self.files = 0
         self._known: dict[str, str] = {}
 
+    @property
+    def believed(self) -> int:
+        """How many files were taken to be as they were."""
+        return len(self._believed)
+
     def of(self, file: File) -> str:
         """The hash that a file has now."""
         if self.fast and self._same(file):
-            self.believed += 1
+            self._believed.add(file.path)
             return file.sha256
         return self.path(Path(file.path))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from workflow_scripts.errors import UserError
 from workflow_scripts.jobs.environment import REPOSITORY
 from workflow_scripts.jobs.record import Record
+from workflow_scripts.jobs.sheet import OPTION
 from workflow_scripts.provenance.archive import Files, is_below
 
 READ = ("run_evaluations", "run_training", "concatenate", "counts", "search")
@@ -21,6 +22,10 @@ REDRAWN = frozenset((*GATHERED, "study", "table", "figure", "verdicts", "report"
 """Rules whose jobs are run again: from metrics and lines of metrics on, without torch, weights and images."""
 MODULES = tuple(f"workflow_scripts.{name}" for name in ("tables.", "figures.", "report.", "jobs.write"))
 """What their commands begin with; a bundle's records run nothing else."""
+FROM_HERE = ("--template", "--captions", "--published")
+"""Options that name files of the repository. A template is as good as code, so none of a bundle's is filled in."""
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+"""What a word begins with that pandas would fetch from the network."""
 VERSIONS = re.compile(rb'<section id="versions">.*?</section>', re.DOTALL)
 """What of the report tells of the machine that it was built on."""
 
@@ -51,12 +56,32 @@ def _job(record: Record, results: str) -> Job:
     words = [_ours(word) if word in ours else word for word in record.command]
     if not outputs or words[:2] != ["python", "-m"] or not "".join(words[2:3]).startswith(MODULES):
         raise UserError(f"the bundle's record of {outputs or record.rule} has no command to draw it with")
+    if forbidden := next(_forbidden(record.command, ours), None):
+        raise UserError(
+            f"the bundle's record of {outputs[0]} has the words {forbidden}, with which no figure is drawn again"
+        )
     given = [word for word, then in zip(words, record.command, strict=True) if word == then]
     # What lies elsewhere is neither the bundle's nor the repository's.
-    astray = [word for word in (*given, *outputs) if not is_below(word.partition("=")[2] or word, ".")]
+    astray = [word for word in (*given, *outputs) if _lies_elsewhere(word.partition("=")[2] or word)]
     if astray:
         raise UserError(f"the bundle's record of {outputs[0]} names {astray[0]}, which lies outside of it")
     return Job(record.rule, words[2:], inputs, outputs)
+
+
+def _forbidden(command: list[str], ours: set[str]) -> Iterator[str]:
+    """Options that would take more words from a sheet, or a file of the bundle for one of the repository.
+
+    argparse reads the beginning of an option for the whole, and a value behind `=`: records have neither of these.
+    """
+    for word, value in zip(command, [*command[1:], ""], strict=True):
+        name = word.partition("=")[0]
+        begins = word.startswith("--") and any(option.startswith(name) for option in FROM_HERE)
+        if name == OPTION or (begins and (word not in FROM_HERE or value not in ours)):
+            yield f"{word} {value}".strip()
+
+
+def _lies_elsewhere(word: str) -> bool:
+    return not is_below(word, ".") or ADDRESS.match(word) is not None
 
 
 def _ours(path: str) -> str:

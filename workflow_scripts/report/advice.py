@@ -24,7 +24,7 @@ from workflow_scripts.jobs.job import job
 from workflow_scripts.report.advice_words import answer
 from workflow_scripts.report.comparisons import Arm, Results, metric_label
 from workflow_scripts.report.crossing import Line, Span, difference_line
-from workflow_scripts.report.intervals import Estimate, Sample, estimate, satterthwaite
+from workflow_scripts.report.intervals import Estimate, Sample, enough, estimate, satterthwaite
 from workflow_scripts.tables.advice import Advice, Interval, Place, Size, Trained
 from workflow_scripts.tables.tidy import INITIALISATIONS, MAIN, Metric, read_evaluations
 
@@ -155,7 +155,7 @@ def _by_length(results: Results, arm: Arm, metric: Metric) -> Line:
     of_seeds = terms @ spread @ terms.T
     resampled = pd.concat([each.replicates for each in (pretrained, long, gained)], axis=1).dropna()
     of_images = np.zeros((2, 2))
-    if len(resampled) > 1:
+    if enough(len(resampled)):
         of_images = terms @ np.cov(resampled.to_numpy().T) @ terms.T
     return Line(
         pretrained.mean - long.mean,

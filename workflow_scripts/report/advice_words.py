@@ -47,8 +47,8 @@ def _headline(advice: Advice) -> str:
     if largest.long.above:
         return f"With all {largest.images:,} images pre-training is worth {largest.long.text} {advice.metric}, {after}."
     if largest.long.below:
-        ahead = Interval(-largest.long.value, *_negative(largest.long))
-        return f"With all {largest.images:,} images random init ends {ahead.text} {advice.metric} ahead, {after}."
+        ahead = f"{_ahead(largest).text} {advice.metric}"
+        return f"With all {largest.images:,} images random init ends {ahead} ahead, {after}."
     fewer = _better_from_the_fewest(advice)
     if not fewer:
         return (
@@ -56,9 +56,15 @@ def _headline(advice: Advice) -> str:
             f"{advice.metric}, {after}, which is not distinguishable from 0."
         )
     from_there = advice.sizes[advice.sizes.index(fewer[-1]) + 1]
+    worth = f"With {fewer[0].images:,} images pre-training is worth {fewer[0].long.text} {advice.metric}"
+    if from_there.long.below:
+        return (
+            f"{worth}; with {from_there.images:,} random init ends {_ahead(from_there).text} ahead, and with all "
+            f"{largest.images:,} the difference is not distinguishable from 0 ({largest.long.text})."
+        )
     return (
-        f"With {fewer[0].images:,} images pre-training is worth {fewer[0].long.text} {advice.metric}; from "
-        f"{from_there.images:,} on the difference is not distinguishable from 0 ({from_there.long.text})."
+        f"{worth}; from {from_there.images:,} on the difference is not distinguishable from 0 "
+        f"({from_there.long.text})."
     )
 
 
@@ -75,24 +81,32 @@ def _learned(advice: Advice) -> list[Size]:
 
 
 def _apart(advice: Advice) -> list[str]:
-    """Where the headline tells no difference: numbers of images that show one, though fewer do not."""
-    if advice.sizes[-1].long.above:
+    """Where the headline tells no difference: numbers of images that show one, though fewer, or all, do not."""
+    largest = advice.sizes[-1]
+    if largest.long.above:
         return []
-    more = _learned(advice)[len(_better_from_the_fewest(advice)) :]
-    tried = len(advice.sizes)
-    return [
-        f"With {size.images:,} images pre-training is worth {size.long.text}, but {more[0].images:,} do not show it: "
-        f"of {tried} numbers that were tried, one may differ by chance."
-        for size in more[1:]
-        if size.long.above
-    ]
+    fewer = _better_from_the_fewest(advice)
+    more = _learned(advice)[len(fewer) :]
+    chance = f"of {len(advice.sizes)} numbers that were tried, one may differ by chance."
+    told = []
+    for size in more[1:] if fewer else more:  # the headline has said it of the first
+        if size.long.above:
+            worth = f"pre-training is worth {size.long.text}"
+            told.append(
+                f"With {size.images:,} images {worth}, but {more[0].images:,} do not show it: {chance}"
+            )
+        elif size.long.below and not largest.long.below:
+            told.append(
+                f"With {size.images:,} images random init ends {_ahead(size).text} ahead, but all "
+                f"{largest.images:,} do not show it: {chance}"
+            )
+    return told
 
 
-def _negative(interval: Interval) -> tuple[float | None, float | None]:
-    return (
-        None if interval.high is None else -interval.high,
-        None if interval.low is None else -interval.low,
-    )
+def _ahead(size: Size) -> Interval:
+    """How far random init is ahead."""
+    low, high = size.long.low, size.long.high
+    return Interval(-size.long.value, None if high is None else -high, None if low is None else -low)
 
 
 def _converging(advice: Advice) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 from scipy.linalg import null_space
 
-from workflow_scripts.report.intervals import satterthwaite
+from workflow_scripts.report.intervals import enough, satterthwaite
 from workflow_scripts.tables.convergence import CONFIDENCE
 
 
@@ -63,7 +63,7 @@ def difference_line(
     """The line through the means of `first` - `second` over `places`, by least squares.
 
     places: x of each of k groups. first, second: values by group and seed (k x s), the seeds of both independent.
-    replicates: differences of the means over seeds by group and resample of the images (k x r); r may be 0.
+    replicates: differences of the means over seeds by group and resample of the images (k x r); left out if too few.
 
     Each group has the variance of its own seeds, since how much trainings vary depends on how much they train on. The
     variance over images is added, and where the groups are not on a line, the sum is raised (`_misfit`). Degrees
@@ -74,7 +74,7 @@ def difference_line(
     fit = np.linalg.pinv(design)
     differences = first.mean(axis=1) - second.mean(axis=1)
     of_seeds = np.concatenate([first.var(axis=1, ddof=1), second.var(axis=1, ddof=1)]) / seeds
-    of_images = np.cov(replicates) if replicates.shape[1] > 1 else np.zeros((groups, groups))
+    of_images = np.cov(replicates) if enough(replicates.shape[1]) else np.zeros((groups, groups))
     total = np.diag(of_seeds[:groups] + of_seeds[groups:]) + of_images
     covariance = fit @ total @ fit.T
     at_zero, slope = fit @ differences

@@ -1,9 +1,9 @@
 """The report's curves to touch: the tidy table of a figure as charts in Vega-Lite that a browser draws.
 
 A chart holds its data and what may be changed about it as parameters: which `series` is shown, which initialisations
-are `hidden`, which schedules are `shown`, the `top` of what all of a figure's charts show, and the record that is looked
-`at`. `reports/curves.js` draws the charts and sets the parameters; the static figure stays for readers without
-JavaScript and for print.
+are `hidden`, which schedules are `shown`, the `top` of what a figure's charts show, and the record that is looked `at`.
+`reports/curves.js` draws the charts and sets the parameters; the static figure stays for readers without JavaScript and
+for print.
 """
 
 import json

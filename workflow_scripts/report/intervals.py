@@ -100,7 +100,7 @@ def estimate(*samples: Sample) -> Estimate:
     counts = [len(sample.values) for sample in samples]
     trainings = [float(sample.values.var(ddof=1)) / len(sample.values) for sample in samples] * (seeds > 1)
     replicates = sum((sample.replicates for sample in samples[1:]), samples[0].replicates).dropna()
-    images = [float(replicates.var(ddof=1))] * (len(replicates) >= MIN_REPLICATES)
+    images = [float(replicates.var(ddof=1))] * enough(len(replicates))
     variance = sum(trainings + images)
     return Estimate(
         value=sum(sample.mean for sample in samples),
@@ -110,6 +110,11 @@ def estimate(*samples: Sample) -> Estimate:
         method=_method(seeds, len(replicates) if images else 0),
         sources=tuple(dict.fromkeys(source for sample in samples for source in sample.sources)),
     )
+
+
+def enough(replicates: int) -> bool:
+    """Whether so many replicates tell the variance over images; without, intervals are over seeds alone."""
+    return replicates >= MIN_REPLICATES
 
 
 def satterthwaite(variance: float, trainings: Sequence[float] | np.ndarray, counts: Sequence[int]) -> float:

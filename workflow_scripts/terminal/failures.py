@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import INTERRUPTED
+from workflow_scripts.jobs.decision import made_since_decided
 from workflow_scripts.jobs.record import record_path
 from workflow_scripts.terminal import words
 
@@ -47,6 +48,8 @@ def recorded_end(outputs: Sequence[str]) -> str | None:
         return None
     # Snakemake writes flags of an output behind its path: "metrics.jsonl (update)".
     path = record_path(re.sub(r" \([^)]*\)$", "", outputs[0]))
+    if not made_since_decided(path):  # it is that of an earlier job
+        return None
     try:
         code = json.loads(path.read_bytes())["attempts"][-1].get("exit")
     except (OSError, ValueError, LookupError):

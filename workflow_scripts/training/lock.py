@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -213,9 +213,8 @@ def _take_over(path: Path, dead: Owner | None, own: Owner) -> None:
     try:
         claim.touch(exist_ok=False)
     except FileExistsError:
-        with suppress(FileNotFoundError):  # its job has done it by now
-            if time.time() - claim.stat().st_mtime > STALE:  # of a job that died right here
-                claim.unlink(missing_ok=True)
+        if _silence(claim) > STALE:  # of a job that died right here
+            claim.unlink(missing_ok=True)
         return
     try:
         # Only the holder of this claim replaces this owner, so what is read here does not change before it is replaced.

@@ -85,6 +85,15 @@ def agreed(decision: bool, processes: Processes) -> bool:
     return bool(summed(torch.tensor(int(decision), device=processes.device), processes))
 
 
+def same_everywhere(number: int, processes: Processes) -> bool:
+    """Whether all processes have the same number."""
+    if processes.count == 1:
+        return True
+    ends = torch.tensor([number, -number], device=processes.device)
+    distributed.all_reduce(ends, op=distributed.ReduceOp.MAX)
+    return bool(ends.sum() == 0)
+
+
 def synchronised(model: nn.Module, processes: Processes) -> nn.Module:
     """The model with gradients averaged over the processes."""
     if processes.count == 1:

@@ -33,9 +33,16 @@ DIGEST = ".metrics.sha256"
 class Progress:
     """The progress folder of one segment, trained in one way: what was saved of another training is dropped."""
 
-    def __init__(self, folder: Path, training: str = "", check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        training: str = "",
+        check: Callable[[], None] = lambda: None,
+        prepare: bool = True,
+    ) -> None:
         """`training` identifies all that the segment's result depends on. `check` is asked before anything is written,
-        and again before it takes effect: it raises where another job writes by now.
+        and again before it takes effect: it raises where another job writes by now. Of several processes one alone
+        does `prepare` the folder, before the others read what was saved.
         """
         self.folder = folder
         self.training = training
@@ -48,8 +55,9 @@ class Progress:
         self._spare = spare_of(folder.with_name(folder.name.removesuffix(".progress")))
         self.checkpoints = folder / CHECKPOINTS
         self.metrics = folder / METRICS
-        self._check()
-        self._prepare()
+        if prepare:
+            self._check()
+            self._prepare()
 
     def _prepare(self) -> None:
         if self._spare.exists() and not self.folder.exists():

@@ -26,6 +26,7 @@ from workflow_scripts.training.processes import (
     Processes,
     SampleCounts,
     diverge_together,
+    same_everywhere,
     synchronised,
     wait_for_all,
 )
@@ -52,7 +53,7 @@ def train_segment(
     Raises:
         Interrupted: `leave` said so; all is saved.
         UserError: a parent's state of another training, of another iteration than the segment's start or of another
-            model, or unfit pre-trained weights.
+            model, or unfit pre-trained weights; saved states that not all processes see.
         NonFiniteLoss: training diverged.
         Superseded: another job trains the segment by now; nothing more was written.
     """
@@ -60,6 +61,11 @@ def train_segment(
     model = build(recipe, len(examples.classes), processes.device)
     optimizer = build_optimizer(recipe, model)
     start = _initialise(recipe, segment, model, optimizer, progress, parent, backbone)
+    if not same_everywhere(start, processes):
+        raise UserError(
+            f"{progress.folder}: process {processes.rank + 1} of {processes.count} found a saved state of iteration "
+            f"{start}, others another, expected one: their machines do not see the same files yet; start again"
+        )
     if processes.first:
         progress.go_on_from(start)
         note(start_iteration=start, processes=processes.count, device=processes.device)

@@ -95,7 +95,7 @@ def _train_held(
         progress.forget_divergence()
     wait_for_all(processes)
     if lock is None:
-        progress = Progress(arguments.progress, identity)
+        progress = Progress(arguments.progress, identity, prepare=False)
     deadline = job_deadline(arguments.runtime, arguments.margin) if processes.first else None
 
     def leave(seconds: float) -> bool:

@@ -28,7 +28,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from pycocotools import mask as masks
@@ -61,10 +61,13 @@ def repaired(content: Json) -> tuple[Json, Counter[str]]:
     masks_there = any(_has_mask(each.get("segmentation")) for each in content["annotations"])
     kept = []
     for given in content["annotations"]:
+        own: Counter[str] = Counter()
         try:
-            annotation = _repaired(dict(given), images.get(given.get("image_id")), masks_there, counts)
+            annotation = _repaired(dict(given), images.get(given.get("image_id")), masks_there, own)
         except (TypeError, ValueError, IndexError, AttributeError):  # of other types: the check names them
             annotation = given
+        else:
+            counts += own
         if annotation is not None:
             kept.append(annotation)
     ids = [annotation.get("id") for annotation in kept]
@@ -129,7 +132,7 @@ def _read_as(reading: Reading, annotation: Json, across: int, down: int) -> None
             ]
 
 
-def _is_box(box: Any) -> bool:
+def _is_box(box: Any) -> TypeGuard[list[float]]:
     return _are_numbers(box) and len(box) == 4
 
 

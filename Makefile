@@ -1,4 +1,4 @@
-# make            set up the environment, then run the main job (profiles/local)
+# make            set up the environment, then run the study of config.yaml (profiles/local)
 # make test       set up the environment and all that tests need, as root or with sudo, then run every test
 # make test-fast  the same without the slow tests
 # make mutation   break the code in small ways, thousands of times, and see the fast tests fail (tests/README.md)

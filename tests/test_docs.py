@@ -217,6 +217,7 @@ def test_a_figure_from_python(
     rows = figures.evaluations()
     strict = rows.assign(metric="AP75", value=rows["value"] / 2)
     pd.concat([rows, strict]).to_csv(tables / "fig1-evaluations.csv", index=False)
+    figures.intervals(rows).to_csv(tables / "fig1-intervals.csv", index=False)
     drawn, printed = blocks("python", "docs/one-figure.md")
     run_code(drawn, tmp_path, monkeypatch)
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")

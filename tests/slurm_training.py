@@ -84,13 +84,13 @@ class Training:
 
     def finish(self, process: subprocess.Popen[str]) -> str:
         """The output of a Snakemake that must succeed."""
-        output, _ = process.communicate(timeout=600)
+        output, _ = process.communicate(timeout=1800)
         assert process.returncode == 0, output + self._log()
         return output
 
     def fail(self, process: subprocess.Popen[str]) -> str:
         """The output of a Snakemake that must not succeed."""
-        output, _ = process.communicate(timeout=600)
+        output, _ = process.communicate(timeout=1800)
         assert process.returncode != 0, output
         return output
 
@@ -103,7 +103,7 @@ class Training:
 
     def wait_until(self, iteration: int) -> dict:
         """What the job says once it is so far."""
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while self.said()["iteration"] < iteration:
             assert time.monotonic() < deadline, self._log()
             time.sleep(0.1)
@@ -172,7 +172,7 @@ def last_job() -> int:
     return max(map(int, told), default=0)
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 180) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline

@@ -192,10 +192,14 @@ def test_buttons_keys_and_the_wheel_zoom(page: Page) -> None:
     page.keyboard.press("0")
     assert np.ptp(axis(page, "x")[0]) == whole
     page.mouse.move(*place(page, 30, 15))
+    labels = (
+        "[...document.querySelectorAll('#fig1 .role-axis-label text')].map((each) => each.textContent).join()"
+    )
+    before = page.evaluate(labels)
     page.keyboard.down("Control")
     page.mouse.wheel(0, -600)
+    page.wait_for_function(f"before => {labels} !== before", arg=before)
     page.keyboard.up("Control")
-    page.wait_for_timeout(300)
     assert np.ptp(axis(page, "x")[0]) < whole
     # Whatever is zoomed, a place still tells what is there.
     assert "box AP 14.5" in point_at(page, 30, 14.5)
@@ -206,9 +210,7 @@ def test_the_wheel_alone_scrolls_the_page(page: Page) -> None:
     before, scrolled = axis(page, "x")[0], page.evaluate("window.scrollY")
     page.mouse.move(*place(page, 30, 15))
     page.mouse.wheel(0, 200)
-    page.wait_for_timeout(300)
-
-    assert page.evaluate("window.scrollY") > scrolled
+    page.wait_for_function("before => window.scrollY > before", arg=scrolled)
     assert list(axis(page, "x")[0]) == list(before)
 
 
@@ -285,12 +287,13 @@ def test_panels_share_the_axis_of_ap(
 @pytest.mark.parametrize("width", [375, 2560])
 def test_it_fits_the_screen(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_timeout(300)
-    box = page.locator("#fig1 .curves-plot svg").bounding_box()
-
-    assert box is not None
-    assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert box["width"] > 0.8 * min(width, 900)
+    page.wait_for_function(
+        """width => {
+            const box = document.querySelector("#fig1 .curves-plot svg").getBoundingClientRect();
+            return box.left >= 0 && box.right <= width && box.width > 0.8 * Math.min(width, 900);
+        }""",
+        arg=width,
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -36,3 +36,5 @@ def test_slurm_is_asked_where_the_variable_is_missing(
     time.tzset()
     monkeypatch.setattr(time, "time", lambda: 50.0)
     assert job_deadline(5, 60, {"SLURM_JOB_ID": "7"}) == Deadline(end, 60)
+    monkeypatch.undo()
+    time.tzset()

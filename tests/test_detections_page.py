@@ -1,7 +1,6 @@
 """The page that shows detections side by side: panels, counts, differences, and what can be chosen."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import jinja2
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 from test_coco_metrics import draw_detections, draw_truths
 from test_detections import OBJECTS_IN, REPORTS, SIDES, drawn_study, study_of
 
+from tests.browser import chromium, visit
 from workflow_scripts.errors import UserError
 from workflow_scripts.evaluation import compare
 from workflow_scripts.report import detections as section
@@ -132,13 +131,8 @@ def test_filters_show_the_pictures_that_hold_what_is_asked_for(tmp_path: Path) -
         )
     ]
     assert 0 < len(wanted) < OBJECTS_IN
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        opened = browser.new_page()
-        said: list[str] = []
-        opened.on("console", lambda message: said.append(message.text))
-        opened.on("pageerror", lambda error: said.append(str(error)))
-        opened.goto((tmp_path / "report.html").as_uri())
+    with chromium() as browser, visit(browser, (tmp_path / "report.html").as_uri()) as visited:
+        opened = visited.page
         assert opened.locator(".row:visible").count() == 6
         opened.get_by_label("Error", exact=True).select_option("duplicate")
         opened.get_by_label("Category", exact=True).select_option(category)
@@ -154,8 +148,7 @@ def test_filters_show_the_pictures_that_hold_what_is_asked_for(tmp_path: Path) -
         opened.get_by_label("Category", exact=True).select_option("")
         assert opened.locator(".row:visible").count() == OBJECTS_IN
         assert opened.locator(".dim").count() == 0
-        browser.close()
-    assert said == []
+        assert visited.complaints == []
 
 
 def test_words_of_a_picture() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -180,7 +181,12 @@ def test_a_job_that_was_taken_for_dead_writes_nothing_more(
     assert silent.stdout is not None
     while "iteration 8/40" not in silent.stdout.readline():
         assert silent.poll() is None
+    status = tmp_path / "progress/status.json"
+    while json.loads(status.read_text())["iteration"] < 10:  # after which nothing is saved: it computes
+        assert silent.poll() is None
     silent.send_signal(signal.SIGSTOP)
+    while psutil.Process(silent.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
     lock = tmp_path / "progress.lock"
     if done:
         os.utime(lock, (0, 0))  # silent for long
@@ -214,8 +220,10 @@ def test_what_another_job_finished_in_the_meantime_is_taken_as_it_is(
     record = tmp_path / f"metrics.jsonl{ENDING}"
     made = record.read_bytes()
     monkeypatch.setenv("STUDY_DECIDED", str(began))
+    (tmp_path / "progress").mkdir()  # of a job that was killed between its outputs and its spare
     again = run(recorded)
     assert (again.returncode, "in the meantime" in again.stdout) == (0, True), again.stderr
+    assert not (tmp_path / "progress").exists()
     assert outputs[1].stat().st_ino == written
     assert record.read_bytes() == made, "the record of the job that trained it stands"
 

@@ -129,7 +129,7 @@ def test_a_lock_that_names_no_owner_is_waited_for_aloud_and_then_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, content: str
 ) -> None:
     """Cut short by a full disk, or something else altogether."""
-    monkeypatch.setattr(lock, "STALE", 0.3)
+    monkeypatch.setattr(lock, "STALE", 1.5)
     path = tmp_path / "segment.lock"
     path.write_bytes(content.encode("latin-1"))
     with held(path) as own:

@@ -14,6 +14,12 @@ from workflow_scripts.study.compile import compile_study
 from workflow_scripts.training import measure
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command sets is put back."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
     return tiny_world(tmp_path_factory.mktemp("world"))

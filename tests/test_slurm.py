@@ -165,8 +165,8 @@ def test_a_time_limit_shorter_than_the_segment_is_survived(
     tmp_path: Path, prepared: Path, undisturbed: str
 ) -> None:
     numbers = TRAINING["numbers"] | {
-        "training": TRAINING["numbers"]["training"] | {"margin": 40},
-        "resources": {"train": {"runtime": 1, "retries": 9}},
+        "training": TRAINING["numbers"]["training"] | {"margin": 35},
+        "resources": {"train": {"runtime": 1, "retries": 30}},
     }
     training = Training(tmp_path, prepared, numbers=numbers)
     output = training.finish(training.start())
@@ -243,7 +243,7 @@ def test_a_training_that_is_done_stays_done_whatever_fails_after_it(tmp_path: Pa
     metrics, state = training.segment / "metrics.jsonl", training.segment / "state.safetensors"
     wait_for(lambda: training.said()["job"] not in ("", f"slurm {stopped}"))
     heir = job_of(training.said())
-    wait_for(metrics.exists)
+    wait_for(lambda: metrics.exists() and not training.progress.exists())
     subprocess.run(["scancel", heir], check=True)
     said = training.finish(second)
     assert said.count("Started again: Training") == 1, said
@@ -296,6 +296,9 @@ def test_jobs_that_wait_are_told_with_slurm_s_reason(tmp_path: Path) -> None:
         for folder, rule in ((study, "images"), (study, "images"), (other, "detect")):
             comment = f"rule_{rule}_wildcards_coco-train"
             subprocess.run([*submit, "--comment", comment, "--chdir", folder], check=True)
+        wait_for(
+            lambda: len(waiting(study / "results/smoke")) == 1
+        )  # the two may have other reasons for a moment
         (line,) = waiting(study / "results/smoke")
         reason = "(PartitionConfig|PartitionTimeLimit); for ever: it asks for more"  # the first one soon after it came
         assert re.match(rf"waiting in SLURM: 2 images, 20:00 in partition cpu \({reason}", line), line

@@ -1,5 +1,6 @@
 """What a run of Snakemake prints, as a person sees it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,7 +115,9 @@ def test_failures_are_shown_and_listed(folder: Path) -> None:
 
 def test_commands_are_shown_when_asked_for(folder: Path) -> None:
     _, lines = snakemake(folder, "trunk.txt", "--printshellcmds")
-    at = lines.index("[0/1] 0:00  Training the trunk")
+    at = next(
+        place for place, line in enumerate(lines) if re.fullmatch(r"\[0/1\] [\d:]+  Training the trunk", line)
+    )
     assert lines[at + 1] == "    touch trunk.txt"
     assert lines[at + 3] == "  trunk.txt" and "The answer." not in lines, "the report was not asked for"
 

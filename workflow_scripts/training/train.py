@@ -6,6 +6,7 @@ python -m workflow_scripts.training.train --recipe recipe.json --segment '{...}'
 import argparse
 import hashlib
 import os
+import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -76,6 +77,8 @@ def _train(recipe: Recipe, segment: Segment, arguments: argparse.Namespace, proc
     with held(lock_file) if processes.first else nullcontext() as lock:
         if agreed(processes.first and _trained_meanwhile(arguments, identity), processes):
             if processes.first:
+                # Of a job that ended between its outputs and its spare.
+                shutil.rmtree(arguments.progress, ignore_errors=True)
                 _say_trained_meanwhile(recipe, segment)
             return
         _train_held(recipe, segment, arguments, processes, identity, lock)

@@ -291,19 +291,31 @@ def test_a_target_may_be_named_from_the_root_of_the_disk(
     assert (code, json.loads(text)["problems"]) == (0, [])
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([f"{ROOT}/tables/none.csv:3"], r"none\.csv: cannot be read as a table"),
-        ([str(ROOT), "--config", "models=[R50"], "--config models=\\[R50: expected KEY=VALUE"),
-    ],
-)
-def test_what_leads_nowhere_is_one_clear_message(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["audit", *words])
-    with pytest.raises(UserError, match=message):
+def test_a_table_that_is_not_there_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["audit", f"{ROOT}/tables/none.csv:3"])
+    with pytest.raises(UserError, match=r"none\.csv: cannot be read as a table"):
         audit.main()
+
+
+def test_nothing_is_called_without_record_from_another_folder(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["audit", str(checkout.folder / ROOT)])
+    with pytest.raises(
+        UserError, match="records name files from the folder that the workflow ran in: go there"
+    ):
+        audit.main()
+
+
+def test_a_change_that_is_no_yaml_is_one_clear_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["audit", str(ROOT), "--config", "models=[R50"])
+    with pytest.raises(SystemExit) as end:
+        audit.main()
+    assert end.value.code == 2
+    assert "found models=[R50, expected KEY=VALUE" in capsys.readouterr().err
 
 
 def test_results_are_not_compared_with_the_study_of_others(

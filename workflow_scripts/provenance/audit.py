@@ -141,13 +141,18 @@ def found_at(target: str) -> tuple[Results, str]:
     """The results that a target belongs to, and its name as records write it: relative, unless theirs are absolute.
 
     Raises:
-        UserError: as `results_of`.
+        UserError: as `results_of`; or records name files from the folder that the workflow ran in, and it is not this.
     """
     name = os.path.relpath(target) if os.path.isabs(target) else os.path.normpath(target)
     results = results_of(name)
     if any(os.path.isabs(file.path) for record in results.records.values() for file in record.outputs):
         name = os.path.abspath(name)
-        results = results_of(name)
+        return results_of(name), name
+    if name.startswith(os.pardir):
+        raise UserError(
+            f"{target}: it lies outside of this folder, and its records name files from the folder that the workflow "
+            "ran in: go there, and name it from there"
+        )
     return results, name
 
 

@@ -19,14 +19,16 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--configfile", nargs="+", type=Path, default=[], help="laid over config.yaml, as by Snakemake"
     )
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for Snakemake")
+    parser.add_argument(
+        "--config", nargs="+", type=_change, default=[], metavar="KEY=VALUE", help="as for Snakemake"
+    )
 
 
 def configured(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration as Snakemake reads it from files and from KEY=VALUE, or as it is given whole.
 
     Raises:
-        UserError: no such file, or one or a value that is no YAML.
+        UserError: no such file, or one that is no YAML.
     """
     if arguments.study:
         return arguments.study
@@ -38,11 +40,14 @@ def configured(arguments: argparse.Namespace) -> dict[str, Any]:
             )
         values = overlaid(values, read_mapping(file))
     for change in arguments.config:
-        key, _, value = change.partition("=")
-        try:
-            values = overlaid(values, {key: yaml.safe_load(value)})
-        except yaml.YAMLError:
-            raise UserError(
-                f"--config {change}: expected KEY=VALUE with a value in YAML; correct it"
-            ) from None
+        values = overlaid(values, change)
     return dict(values)
+
+
+def _change(text: str) -> dict[str, Any]:
+    """What KEY=VALUE, with a value in YAML, lays over the configuration."""
+    key, _, value = text.partition("=")
+    try:
+        return {key: yaml.safe_load(value)}
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"found {text}, expected KEY=VALUE with a value in YAML") from None

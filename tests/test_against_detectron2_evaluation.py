@@ -205,14 +205,14 @@ def test_ap_of_a_trained_detector_is_that_of_detectron2s_evaluator(
         if len(by_category) > 1:
             found |= {f"AP-{category}": value for category, value in by_category.items()}
             expected = theirs[iou_type]
-            assert len({value for value in by_category.values() if value}) > 1, by_category
+            assert len({value for value in by_category.values() if value}) > 3, by_category
             assert sum(found[size] is not None for size in ("APs", "APm", "APl")) > 1
         assert found.keys() == expected.keys()
         for metric, value in found.items():
             assert value == (
                 None if np.isnan(expected[metric]) else pytest.approx(expected[metric], abs=0.01)
             ), metric
-        assert found["AP"] > 0
+        assert found["AP"] > 5
 
 
 def evaluated(

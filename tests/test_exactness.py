@@ -190,15 +190,13 @@ def test_two_processes_see_the_same_batches_and_agree_in_loss(world, tmp_path, n
         assert {
             name: alone[name] for name in ("iteration", "images", "instances", "pixels", "learning_rate")
         } == {name: shared[name] for name in ("iteration", "images", "instances", "pixels", "learning_rate")}
-        # Sums of another order tell in the last digits first, then in what is sampled.
-        near = 1e-3 if alone["iteration"] < 3 else 0.05
         for name in ("loss_cls", "loss_box_reg", "loss_mask", "loss_rpn_cls", "loss_rpn_loc"):
-            assert shared[name] == pytest.approx(alone[name], rel=near, abs=1e-5), name
+            assert shared[name] == pytest.approx(alone[name], rel=1e-3, abs=1e-5), name
     weights = [load_state(tmp_path / name / "state.safetensors").weights for name in ("one", "two")]
     for name, tensor in weights[0].items():
         if name.endswith(("num_batches_tracked", "running_var")):
             continue  # the naive SyncBN does not count, and its running variance is the biased one
-        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-3, msg=name)
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_saves_of_another_training_are_dropped(recipe, examples, straight, tmp_path):

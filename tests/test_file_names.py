@@ -8,7 +8,7 @@ from tests.checked import Dataset, noise
 from tests.checked import run as checked
 from tests.test_voc import convert, voc_folder, voc_object
 from tests.training import tiny_recipe
-from workflow_scripts.data import coco
+from workflow_scripts.data import coco, voc
 from workflow_scripts.data import image_hashes as hashing
 from workflow_scripts.data.image_hashes import image_hashes
 from workflow_scripts.errors import UserError
@@ -139,3 +139,15 @@ def test_vocs_names_do_not_lead_out_of_the_folder(tmp_path: Path, name: str) -> 
     (folder / "ImageSets/Main/train.txt").write_text(name.format(folder=str(folder)[1:]))
     with pytest.raises(UserError, match="1 of the 1 images of split 'train' are missing"):
         convert(tmp_path / "out.json", [folder], ["train"])
+
+
+def test_folders_may_be_named_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One from the root of the disk, one from here, one through another."""
+    monkeypatch.chdir(tmp_path)
+    for year in ("2007", "2012"):
+        (tmp_path / year / "JPEGImages").mkdir(parents=True)
+        (tmp_path / year / "JPEGImages/a.jpg").write_bytes(b"picture")
+    folders = [tmp_path / "2007", Path("2012"), Path("2007/../2012")]
+    common = Path(voc.common_folder(folders))
+    rows = image_hashes(common, [Path(voc.pictures_folder(each)) for each in folders], threads=1)
+    assert [name for name, _, _ in rows] == [f"{year}/JPEGImages/a.jpg" for year in ("2007", "2012", "2012")]

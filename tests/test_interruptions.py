@@ -329,17 +329,6 @@ def test_whoever_was_taken_over_changes_nothing(tmp_path: Path, what: str, looks
     assert files(tmp_path) == before
 
 
-def test_of_several_processes_one_alone_drops_what_was_saved_of_another_training(tmp_path: Path) -> None:
-    """Another may look before it sees what the first has written."""
-    folder = tmp_path / "progress"
-    Progress(folder, "one").save(State(10, {"weight": torch.ones(2)}, {}), [{"iteration": 10}])
-    before = files(tmp_path)
-    Progress(folder, "another", prepare=False)
-    assert files(tmp_path) == before
-    Progress(folder, "another")
-    assert not list(folder.glob("state-*"))
-
-
 def test_where_no_save_is_left_whole_the_next_ones_stay(tmp_path: Path) -> None:
     """Damaged saves of later iterations must not take the place of those that are made now."""
     progress = Progress(tmp_path / "progress")

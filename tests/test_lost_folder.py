@@ -54,3 +54,14 @@ def test_a_folder_that_was_moved_away_does_not_come_back(tmp_path: Path, what: s
     with pytest.raises(FileNotFoundError):
         progress.note_divergence("it went on regardless")
     assert not folder.exists()
+
+
+def test_of_several_processes_one_alone_drops_what_was_saved_of_another_training(tmp_path: Path) -> None:
+    """Another may look before it sees what the first has written."""
+    folder = tmp_path / "progress"
+    Progress(folder, "one").save(State(10, {"weight": torch.ones(2)}, {}), [{"iteration": 10}])
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    Progress(folder, "another", prepare=False)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    Progress(folder, "another")
+    assert not list(folder.glob("state-*"))

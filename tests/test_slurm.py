@@ -296,9 +296,8 @@ def test_jobs_that_wait_are_told_with_slurm_s_reason(tmp_path: Path) -> None:
         for folder, rule in ((study, "images"), (study, "images"), (other, "detect")):
             comment = f"rule_{rule}_wildcards_coco-train"
             subprocess.run([*submit, "--comment", comment, "--chdir", folder], check=True)
-        wait_for(
-            lambda: len(waiting(study / "results/smoke")) == 1
-        )  # the two may have other reasons for a moment
+        # The two may have other reasons for a moment.
+        wait_for(lambda: len(waiting(study / "results/smoke")) == 1)
         (line,) = waiting(study / "results/smoke")
         reason = "(PartitionConfig|PartitionTimeLimit); for ever: it asks for more"  # the first one soon after it came
         assert re.match(rf"waiting in SLURM: 2 images, 20:00 in partition cpu \({reason}", line), line

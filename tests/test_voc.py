@@ -18,7 +18,6 @@ from training import tiny_recipe
 from workflow_scripts.data import coco, voc
 from workflow_scripts.data.check.annotations import Needs, check_annotations
 from workflow_scripts.data.check.findings import Findings
-from workflow_scripts.data.image_hashes import image_hashes
 from workflow_scripts.data.world.__main__ import draw_world
 from workflow_scripts.data.world.settings import Settings
 from workflow_scripts.errors import UserError
@@ -111,18 +110,6 @@ def test_file_names_are_relative_to_the_common_folder(
     assert voc.common_folder(["VOC2007", "VOC2012"]) == "."
     assert voc.common_folder(["../VOC2007", "VOC2012"]) == ".."
     assert voc.common_folder([tmp_path / "a", "b"]) == str(tmp_path)
-
-
-def test_folders_may_be_named_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One from the root of the disk, one from here, one through another."""
-    monkeypatch.chdir(tmp_path)
-    for year in ("2007", "2012"):
-        (tmp_path / year / "JPEGImages").mkdir(parents=True)
-        (tmp_path / year / "JPEGImages/a.jpg").write_bytes(b"picture")
-    folders = [tmp_path / "2007", Path("2012"), Path("2007/../2012")]
-    common = Path(voc.common_folder(folders))
-    rows = image_hashes(common, [Path(voc.pictures_folder(each)) for each in folders], threads=1)
-    assert [name for name, _, _ in rows] == [f"{year}/JPEGImages/a.jpg" for year in ("2007", "2012", "2012")]
 
 
 def test_the_categories_are_those_of_the_training_file(tmp_path: Path) -> None:

@@ -157,9 +157,8 @@ def test_the_documentation_keeps_what_came_of_each_slow_fault() -> None:
 def test_the_documentation_tells_where_each_rule_lands() -> None:
     files = [*(ROOT / "rules").glob("*.smk"), ROOT / "Snakefile"]
     text = "\n".join(path.read_text() for path in files)
-    rules = set(re.findall(r"^(?:rule|checkpoint|use rule \w+ as) (\w+)(?::| with:)", text, re.MULTILINE)) - {
-        "all"
-    }
+    headings = r"^(?:rule|checkpoint|use rule \w+ as) (\w+)(?::| with:)"
+    rules = set(re.findall(headings, text, re.MULTILINE)) - {"all"}
     blocks = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE)
     local = {name for block in blocks for name in re.findall(r"\w+", block)}
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())

@@ -44,13 +44,13 @@ def code(begun: Code | None = None) -> Code:
 
     begun: what was found when the job began. It stands, and modules that were imported since are added.
     """
-    modules = {}
+    modules = dict(begun.modules) if begun else {}
     for path in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
         if path and Path(path).is_relative_to(REPOSITORY / "workflow_scripts"):
-            modules[str(Path(path).relative_to(REPOSITORY))] = sha256(path)
-    if begun is None:
-        return Code(commit(), _dirty(), dict(sorted(modules.items())))
-    return Code(begun.commit, begun.dirty, dict(sorted((modules | begun.modules).items())))
+            name = str(Path(path).relative_to(REPOSITORY))
+            modules[name] = modules.get(name) or sha256(path)
+    of = (begun.commit, begun.dirty) if begun else (commit(), _dirty())
+    return Code(*of, dict(sorted(modules.items())))
 
 
 def commit() -> str | None:

@@ -80,7 +80,7 @@ def redraw(bundle: Path, folder: Path) -> bool:
         UserError: the bundle was altered, the folder is not empty, or a command failed.
     """
     contents, files = read(bundle)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise UserError(f"{folder}: it is no empty folder; name another with --output")
     given, again = folder / "bundle", folder / "redrawn"
     _write(files, given)
